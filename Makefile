@@ -1,0 +1,97 @@
+# mod_rensei: three httpd modules, one library, one tool.
+#
+#   make            build everything into build/
+#   make run        a gateway with its embedded default, in the foreground
+#   make start/stop the same in the background
+#   make test       all tests
+#   make check-unit the unit tests alone
+#   make lint       formatting, compiler and static analysis
+#   make install    modules, renseictl and conf.d/ (DESTDIR is honoured)
+
+APXS ?= apxs
+CC ?= gcc
+BUILD := build
+
+# What make needs to build at all is checked by support/packages, which says
+# the line to type, or types it.
+PACKAGES_BUILD := apache2 apache2-dev libaprutil1-dbd-sqlite3 libjansson-dev \
+	libssl-dev pkg-config gcc
+apxs_q = $(shell command -v $(APXS) >/dev/null && $(APXS) -q $(1))
+pkg = $(shell pkg-config $(1) 2>/dev/null)
+
+LIBEXECDIR := $(call apxs_q,LIBEXECDIR)
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wundef -Wno-unused-parameter $(if $(CI),-Werror)
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fvisibility=hidden
+OPT ?= -O2 -g
+CFLAGS_ALL := -std=gnu11 $(OPT) -fPIC $(WARN) $(HARDEN) $(CFLAGS)
+INC_LIB := -Ilib $(call pkg,--cflags apr-1 apr-util-1 jansson openssl)
+INC_HTTPD := -Ihttpd -Imod_rensei_auth -isystem $(call apxs_q,INCLUDEDIR)
+LIBS := $(call pkg,--libs jansson openssl)
+LIBS_TOOL := $(call pkg,--libs apr-util-1 apr-1) $(LIBS)
+LDHARDEN := -Wl,-z,relro,-z,now
+
+LIB_SRC := $(wildcard lib/*.c)
+HTTPD_SRC := $(wildcard httpd/*.c)
+TOOL_SRC := $(wildcard support/*.c)
+UNIT_SRC := $(wildcard tests/unit/*.c)
+MODULES := rensei_auth rensei_token rensei_admin
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+MODULE_SO := $(foreach m,$(MODULES),$(BUILD)/mod_$(m).so)
+
+.PHONY: all
+all: $(MODULE_SO) $(BUILD)/renseictl
+
+$(BUILD)/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(INC_LIB) -MMD -MP -c -o $@ $<
+
+$(BUILD)/support/%.o: support/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(INC_LIB) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(INC_LIB) $(call pkg,--cflags check) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(INC_LIB) $(INC_HTTPD) -MMD -MP -c -o $@ $<
+
+$(BUILD)/librensei.a: $(call obj,$(LIB_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# The module record is the only symbol a module exports: APR loads modules
+# RTLD_GLOBAL, and a second module would run the first one's copy of lib/.
+$(BUILD)/%.map: Makefile
+	@mkdir -p $(@D)
+	@printf '{ global: %s; local: *; };\n' '$*' > $@
+
+.SECONDEXPANSION:
+$(BUILD)/mod_%.so: $$(call obj,$$(wildcard mod_%/*.c)) \
+		$(call obj,$(HTTPD_SRC)) $(BUILD)/librensei.a $(BUILD)/%_module.map
+	$(CC) -shared -o $@ $(filter %.o,$^) $(BUILD)/librensei.a \
+		-Wl,--version-script=$(BUILD)/$*_module.map -Wl,--no-undefined-version \
+		$(LDHARDEN) $(LDFLAGS) $(LIBS)
+
+$(BUILD)/renseictl: $(call obj,$(TOOL_SRC)) $(BUILD)/librensei.a
+	$(CC) -o $@ $(filter %.o,$^) $(BUILD)/librensei.a $(LDHARDEN) $(LDFLAGS) $(LIBS_TOOL)
+
+$(BUILD)/unit: $(call obj,$(UNIT_SRC)) $(BUILD)/librensei.a
+	$(CC) -o $@ $(filter %.o,$^) $(BUILD)/librensei.a $(LDFLAGS) \
+		$(LIBS_TOOL) $(call pkg,--libs check)
+
+.PHONY: check-unit
+check-unit: $(BUILD)/unit
+	$(BUILD)/unit
+
+.PHONY: format
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,37 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * The store as a module sees it: a connection of mod_dbd's pool, made ready
+ * (settings, migrations) the first time that one of our modules gets it, so
+ * that a database which other modules use through mod_dbd is left alone.
+ *
+ * Open late, close early, never hold one while waiting for a client, and
+ * never open a second one meanwhile: the pool waits without limit.
+ */
+#ifndef RENSEI_HTTP_STORE_H
+#define RENSEI_HTTP_STORE_H
+
+#include "rensei_store.h"
+
+#include <httpd.h>
+
+typedef struct rensei_http_store_t rensei_http_store_t;
+
+/** In the optional_fn_retrieve hook: finds mod_dbd's functions. */
+void rensei_http_store_retrieve(void);
+
+/** Is mod_dbd loaded? */
+int rensei_http_store_available(void);
+
+/** Takes a connection of the virtual host's pool. Only in a child.
+ * @param store what the rules of lib/ take
+ * @return err UNAVAILABLE */
+apr_status_t rensei_http_store_open(rensei_http_store_t **out,
+                                    rensei_store_t **store, server_rec *s,
+                                    apr_pool_t *p, rensei_err_t *err);
+
+/** Gives it back; a transaction still open is rolled back. Also done by p's
+ * cleanup, if it was not called. */
+void rensei_http_store_close(rensei_http_store_t *h);
+
+#endif

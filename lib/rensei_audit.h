@@ -1,0 +1,72 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * The audit trail. An event is written in the transaction of the change that
+ * it tells of: neither is ever there without the other. Events of an
+ * organisation are numbered without gaps; pages run from the newest back, by
+ * number, so they stay stable while new ones arrive.
+ */
+#ifndef RENSEI_AUDIT_H
+#define RENSEI_AUDIT_H
+
+#include "rensei_json.h"
+#include "rensei_store.h"
+
+/** Who did it, and from where. */
+typedef struct rensei_actor_t {
+    const char *id;         /* key_…, m2m_…, an operator's login name */
+    const char *type;       /* "api_key" "m2m_client" "worker" "operator"
+                               "anonymous" */
+    const char *ip;         /* NULL where there is none */
+    const char *request_id; /* httpd's unique id of the request, or NULL */
+} rensei_actor_t;
+
+typedef struct rensei_event_t {
+    const char *id;    /* evt_… */
+    const char *event; /* "m2m.client_created" and so on (wire.md) */
+    apr_int64_t at;    /* epoch ms */
+    const char *org;   /* "" for what belongs to no organisation */
+    rensei_actor_t actor;
+    const char *target;
+    const char *details; /* JSON object text */
+    apr_int64_t seq;     /* its number in its organisation, from 1 */
+} rensei_event_t;
+
+#define RENSEI_AUDIT_SYSTEM_ORG ""
+
+/** Appends an event, inside the caller's transaction.
+ * @param org RENSEI_AUDIT_SYSTEM_ORG where no organisation is concerned
+ * @param details an object, or NULL for {}; not taken over; no secrets */
+apr_status_t rensei_audit_append(rensei_store_t *st, const char *event,
+                                 const char *org, const rensei_actor_t *actor,
+                                 const char *target, const json_t *details,
+                                 apr_pool_t *p, rensei_err_t *err);
+
+typedef struct rensei_audit_filter_t {
+    const char *event, *actor, *target; /* exact; NULL for any */
+    apr_int64_t since, until;           /* epoch ms, since inclusive, until
+                                           exclusive; 0 for open */
+    int limit;                          /* 1 to RENSEI_PAGE_MAX; 0: default */
+    const char *cursor;                 /* of the page before, or NULL */
+} rensei_audit_filter_t;
+
+#define RENSEI_PAGE_DEFAULT 50
+#define RENSEI_PAGE_MAX 500
+
+typedef struct rensei_event_page_t {
+    int count;
+    rensei_event_t *event;
+    const char *next_cursor; /* NULL on the last page */
+} rensei_event_page_t;
+
+/** A page of an organisation's events, newest first.
+ * @return err INVALID_REQUEST naming `cursor` or `limit` */
+apr_status_t rensei_audit_list(rensei_event_page_t *out, rensei_store_t *st,
+                               const char *org,
+                               const rensei_audit_filter_t *filter,
+                               apr_pool_t *p, rensei_err_t *err);
+
+/** As wire.md shows it; a new reference. */
+json_t *rensei_event_json(const rensei_event_t *ev, apr_pool_t *p);
+
+#endif

@@ -1,0 +1,49 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * A bounded cache for one process and all its threads: fixed slots, an even
+ * number of small sets, a lock for each group of sets, the oldest of a set
+ * replaced. It knows nothing of what it keeps: the caller says under which
+ * name, and judges by the generations in the value whether it still holds.
+ *
+ * Names are a keyed hash (SipHash twice, 128 bits, the keys random per
+ * process) of the credential: nobody can steer names into one set, and no
+ * credential is kept.
+ */
+#ifndef RENSEI_CACHE_H
+#define RENSEI_CACHE_H
+
+#include "rensei_err.h"
+#include "rensei_sys.h"
+
+#define RENSEI_CACHE_VALUE_MAX 464 /* bytes; a larger value is not kept */
+
+typedef struct rensei_cache_t rensei_cache_t;
+
+typedef struct rensei_cache_name_t {
+    apr_uint64_t w[2];
+} rensei_cache_name_t;
+
+/** @param bytes what it may take at the most, locks included */
+apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
+                                 const rensei_sys_t *sys, apr_pool_t *p,
+                                 rensei_err_t *err);
+
+/** The name of data[0..n) in this cache. */
+rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c, const void *data,
+                                      apr_size_t n);
+
+/** Copies the value to out, which holds RENSEI_CACHE_VALUE_MAX bytes aligned
+ * for anything. @return its length, 0 when it is not there */
+apr_size_t rensei_cache_get(rensei_cache_t *c, rensei_cache_name_t name,
+                            void *out);
+
+/** Keeps a copy, in place of an older one of that name or, in a full set, of
+ * the one unused longest. @return 1, or 0 where it does not fit */
+int rensei_cache_put(rensei_cache_t *c, rensei_cache_name_t name,
+                     const void *value, apr_size_t n);
+
+/** Drops it, if it is there. */
+void rensei_cache_remove(rensei_cache_t *c, rensei_cache_name_t name);
+
+#endif

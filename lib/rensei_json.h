@@ -1,0 +1,95 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * Reading JSON. Two readers for two purposes: a scanner for the hot path,
+ * which checks all of an object's text and points at its members without
+ * building anything, and jansson, strictly, for bodies. Both refuse what two
+ * parsers could read differently: a member twice, bad UTF-8, a NUL, text
+ * after the end (RFC 8259; RFC 7515 4, "unique").
+ */
+#ifndef RENSEI_JSON_H
+#define RENSEI_JSON_H
+
+#include "rensei_err.h"
+#include "rensei_str.h"
+
+#include <jansson.h>
+
+typedef enum {
+    RENSEI_JSON_STRING,
+    RENSEI_JSON_NUMBER,
+    RENSEI_JSON_TRUE,
+    RENSEI_JSON_FALSE,
+    RENSEI_JSON_NULL,
+    RENSEI_JSON_OBJECT,
+    RENSEI_JSON_ARRAY
+} rensei_json_type_e;
+
+typedef struct rensei_json_member_t {
+    rensei_str_t name;  /* between the quotes; never has an escape */
+    rensei_str_t value; /* a string's without its quotes, still escaped;
+                           any other's text as it stands */
+    rensei_json_type_e type;
+    int escaped; /* a string with a backslash in it */
+} rensei_json_member_t;
+
+#define RENSEI_JSON_MEMBERS_MAX 64
+#define RENSEI_JSON_DEPTH_MAX 16
+
+typedef struct rensei_json_object_t {
+    rensei_json_member_t member[RENSEI_JSON_MEMBERS_MAX];
+    int count;
+} rensei_json_object_t;
+
+/** Checks that text[0..n) is one JSON object and points out its members.
+ * All of it is checked, nested values too; nothing is allocated.
+ * @return APR_SUCCESS; APR_EINVAL for anything that is not strictly an object:
+ *   bad syntax, bad UTF-8, a raw control character, a lone surrogate escape,
+ *   \u0000, a duplicate member at any level, an escape in a top-level member
+ *   name, more than RENSEI_JSON_MEMBERS_MAX members, deeper than
+ *   RENSEI_JSON_DEPTH_MAX. */
+apr_status_t rensei_json_scan(rensei_json_object_t *out, const char *text,
+                              apr_size_t n);
+
+/** The member of that name, or NULL. */
+const rensei_json_member_t *rensei_json_find(const rensei_json_object_t *obj,
+                                             const char *name);
+
+/** Walks an array's text (a member of type ARRAY, already checked): each call
+ * gives the next element and moves *at on; start with *at = 0.
+ * @return 1 with *out set (its name empty), 0 at the end. */
+int rensei_json_next(rensei_json_member_t *out, rensei_str_t array,
+                     apr_size_t *at);
+
+/** The value of a string member with its escapes undone, in p; the bytes as
+ * they stand, not copied, where there is none. */
+rensei_str_t rensei_json_unescape(const rensei_json_member_t *m, apr_pool_t *p);
+
+/** A number that is an integer in [min, max], without fraction or exponent.
+ * @return 1 and *out set, or 0. */
+int rensei_json_int(const rensei_json_member_t *m, apr_int64_t *out,
+                    apr_int64_t min, apr_int64_t max);
+
+/** Parses a body as one JSON object with jansson, strictly: duplicates, NUL
+ * and deep nesting refused.
+ * @param out belongs to p, by a cleanup; take no reference
+ * @return APR_SUCCESS, or err with INVALID_REQUEST and where it went wrong */
+apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
+                              apr_pool_t *p, rensei_err_t *err);
+
+/** Compact text of a value, UTF-8 as it is, in p. NULL only when out of
+ * memory. */
+const char *rensei_json_dump(const json_t *value, apr_pool_t *p);
+
+/** Ties a reference of jansson's to a pool: it is dropped with the pool. */
+json_t *rensei_json_own(json_t *value, apr_pool_t *p);
+
+/** "2026-01-31T12:00:00.000Z" of milliseconds since the epoch. */
+const char *rensei_time_iso(apr_int64_t ms, apr_pool_t *p);
+
+/** Reads what rensei_time_iso writes, and RFC 3339 generally (an offset, no
+ * fraction, up to nine digits of it).
+ * @return 1 and *ms set, or 0. */
+int rensei_time_parse(apr_int64_t *ms, const char *s);
+
+#endif

@@ -1,0 +1,80 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * JSON Web Tokens: a JWS in compact form (RFC 7515), and on top of it the
+ * claims of our tokens (RFC 7519, wire.md). Nothing of a token is believed,
+ * or told to the caller, before its signature holds.
+ */
+#ifndef RENSEI_JWT_H
+#define RENSEI_JWT_H
+
+#include "rensei_json.h"
+#include "rensei_ring.h"
+#include "rensei_scope.h"
+
+#define RENSEI_TOKEN_LEN_MAX 8192 /* bytes; a longer one is refused unread */
+#define RENSEI_TYP_RUNTIME "rensei-runtime+jwt"
+
+/** What a token's `typ` says it is. */
+typedef enum {
+    RENSEI_TYP_M2M,   /* `JWT` or absent */
+    RENSEI_TYP_WORKER /* RENSEI_TYP_RUNTIME */
+} rensei_typ_e;
+
+typedef struct rensei_jws_t {
+    rensei_str_t payload; /* decoded; in the pool given */
+    rensei_typ_e typ;
+    const rensei_ring_key_t *key; /* the one that verified it */
+} rensei_jws_t;
+
+/** Checks a compact JWS against the ring in one pass.
+ * The header may have `alg` (exactly the key's), `typ`, `kid`, and members
+ * that say nothing of keys; `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c`, `x5t`,
+ * `x5t#S256` and `zip` are refused (RFC 7515 4.1.11, RFC 8725 3.1, 3.10). A
+ * token without `kid` is tried against each key of its algorithm.
+ * @return err INVALID_TOKEN with a sentence (never why a signature failed),
+ *   UNAVAILABLE when OpenSSL failed or the ring is empty */
+apr_status_t rensei_jws_verify(rensei_jws_t *out, const char *token,
+                               apr_size_t n, const rensei_ring_t *ring,
+                               apr_pool_t *p, rensei_err_t *err);
+
+/** Signs header and payload with the ring's signer.
+ * @param typ `JWT`, or RENSEI_TYP_RUNTIME
+ * @param payload the claims as JSON text
+ * @param out the token, in p */
+apr_status_t rensei_jws_sign(const char **out, const rensei_ring_t *ring,
+                             const char *typ, const char *payload,
+                             apr_pool_t *p, rensei_err_t *err);
+
+/** What a virtual host expects of a token, and puts into its own. */
+typedef struct rensei_expect_t {
+    const char *issuer;
+    const char *audience;
+    apr_int64_t skew; /* seconds of difference allowed between clocks */
+} rensei_expect_t;
+
+typedef struct rensei_claims_t {
+    rensei_typ_e typ;
+    rensei_str_t sub;
+    rensei_str_t org;
+    rensei_str_t workspace; /* n = 0 when absent */
+    rensei_str_t jti;       /* n = 0 when absent */
+    rensei_str_t reg;       /* runtime tokens: the registration key's id */
+    rensei_scopes_t scopes;
+    apr_int64_t iat;      /* seconds since the epoch; 0 when absent */
+    apr_int64_t exp;      /* seconds since the epoch */
+    rensei_str_t payload; /* the whole, for who asks for a claim by name */
+} rensei_claims_t;
+
+/** Reads and checks the claims of a verified token. Required: `exp` (number),
+ * `sub`, `org_id` (safe identifiers), `iss`, `aud` (string, or array with
+ * ours in it), `scopes` (array of scope tokens); `reg` for a runtime token.
+ * `nbf`, `iat`, `workspace_id`, `jti` are checked where present. `scope` in
+ * place of `scopes` is accepted (RFC 9068 2.2.3).
+ * @param now seconds since the epoch
+ * @return err INVALID_TOKEN, saying which claim */
+apr_status_t rensei_claims_read(rensei_claims_t *out, const rensei_jws_t *jws,
+                                const rensei_expect_t *want, apr_int64_t now,
+                                apr_pool_t *p, rensei_err_t *err);
+
+#endif

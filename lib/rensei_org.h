@@ -1,0 +1,68 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * Organisations, the boundary that nothing crosses, and their workspaces.
+ */
+#ifndef RENSEI_ORG_H
+#define RENSEI_ORG_H
+
+#include "rensei_audit.h"
+
+typedef struct rensei_org_t {
+    const char *id;
+    const char *name;
+    const char *status; /* "active" or "suspended" */
+    apr_int64_t created_at;
+} rensei_org_t;
+
+typedef struct rensei_workspace_t {
+    const char *id;
+    const char *org;
+    const char *name;
+    apr_int64_t created_at;
+} rensei_workspace_t;
+
+/** Creates an organisation. Names are unique; 1 to 100 bytes of UTF-8 without
+ * control characters. @return err CONFLICT naming `name` */
+apr_status_t rensei_org_create(rensei_org_t *out, rensei_store_t *st,
+                               const char *name, const rensei_actor_t *actor,
+                               apr_pool_t *p, rensei_err_t *err);
+
+/** By id or by name. @return err NOT_FOUND */
+apr_status_t rensei_org_get(rensei_org_t *out, rensei_store_t *st,
+                            const char *id_or_name, apr_pool_t *p,
+                            rensei_err_t *err);
+
+/** All, by name, from after `after` (NULL: the start), at most limit. */
+apr_status_t rensei_org_list(rensei_org_t **out, int *count, rensei_store_t *st,
+                             const char *after, int limit, apr_pool_t *p,
+                             rensei_err_t *err);
+
+/** Switches an organisation off ("suspended") or on ("active"): its
+ * credentials stop at once, or go on. Idempotent. Event
+ * org.suspended / org.resumed, and a change of the organisation's id. */
+apr_status_t rensei_org_set_status(rensei_org_t *out, rensei_store_t *st,
+                                   const char *org, const char *status,
+                                   const rensei_actor_t *actor, apr_pool_t *p,
+                                   rensei_err_t *err);
+
+/** Creates a workspace; the name is unique in its organisation. */
+apr_status_t rensei_workspace_create(rensei_workspace_t *out,
+                                     rensei_store_t *st, const char *org,
+                                     const char *name,
+                                     const rensei_actor_t *actor, apr_pool_t *p,
+                                     rensei_err_t *err);
+
+apr_status_t rensei_workspace_get(rensei_workspace_t *out, rensei_store_t *st,
+                                  const char *org, const char *id_or_name,
+                                  apr_pool_t *p, rensei_err_t *err);
+
+apr_status_t rensei_workspace_list(rensei_workspace_t **out, int *count,
+                                   rensei_store_t *st, const char *org,
+                                   const char *after, int limit, apr_pool_t *p,
+                                   rensei_err_t *err);
+
+json_t *rensei_org_json(const rensei_org_t *org, apr_pool_t *p);
+json_t *rensei_workspace_json(const rensei_workspace_t *ws, apr_pool_t *p);
+
+#endif

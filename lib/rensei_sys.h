@@ -1,0 +1,28 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * The two things that a rule takes from the machine: the time and
+ * randomness. They are an argument, so that a test needs no sleep and can
+ * repeat itself.
+ */
+#ifndef RENSEI_SYS_H
+#define RENSEI_SYS_H
+
+#include <apr_errno.h>
+#include <apr_time.h>
+
+typedef struct rensei_sys_t {
+    /** Microseconds since the epoch. */
+    apr_time_t (*now)(void *baton);
+    /** Fills buf with n bytes fit for keys, or fails. */
+    apr_status_t (*random)(void *baton, unsigned char *buf, apr_size_t n);
+    void *baton;
+} rensei_sys_t;
+
+/** The machine's clock and OpenSSL's private generator. */
+const rensei_sys_t *rensei_sys_default(void);
+
+/** Milliseconds since the epoch, as the store keeps times. */
+apr_int64_t rensei_sys_now_ms(const rensei_sys_t *sys);
+
+#endif
