@@ -12,10 +12,6 @@ APXS ?= apxs
 CC ?= gcc
 BUILD := build
 
-# What make needs to build at all is checked by support/packages, which says
-# the line to type, or types it.
-PACKAGES_BUILD := apache2 apache2-dev libaprutil1-dbd-sqlite3 libjansson-dev \
-	libssl-dev pkg-config gcc
 apxs_q = $(shell command -v $(APXS) >/dev/null && $(APXS) -q $(1))
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 
@@ -68,6 +64,9 @@ $(BUILD)/%.map: Makefile
 	@mkdir -p $(@D)
 	@printf '{ global: %s; local: *; };\n' '$*' > $@
 
+# What several targets are made of is kept.
+.SECONDARY:
+
 .SECONDEXPANSION:
 $(BUILD)/mod_%.so: $$(call obj,$$(wildcard mod_%/*.c)) \
 		$(call obj,$(HTTPD_SRC)) $(BUILD)/librensei.a $(BUILD)/%_module.map
@@ -86,6 +85,14 @@ $(BUILD)/unit: $(call obj,$(UNIT_SRC)) $(BUILD)/librensei.a
 check-unit: $(BUILD)/unit
 	$(BUILD)/unit
 
+.PHONY: test
+test: all $(BUILD)/unit
+	tests/run.sh $(BUILD)
+
+.PHONY: lint
+lint: all
+	tests/lint.sh '$(filter-out -MMD -MP,$(CFLAGS_ALL)) $(INC_LIB) $(INC_HTTPD)'
+
 .PHONY: format
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -93,5 +100,39 @@ format:
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
+
+# ---- packages, running, installing: support/ --------------------------------
+
+# What the goals need of Debian comes before anything else. When something was
+# installed, packages.mk is touched, and make reads its files again, so that
+# apxs and pkg-config count in the variables above.
+GOALS := $(or $(MAKECMDGOALS),all)
+goal = $(filter $(1),$(GOALS))
+ifneq ($(filter-out clean format stop,$(GOALS)),)
+include $(BUILD)/packages.mk
+$(BUILD)/packages.mk: FORCE
+	@sh support/packages.sh $(if $(call goal,run start test packages),--install) \
+		--stamp $@ build $(if $(call goal,run start test packages),run) \
+		$(if $(call goal,test),test) $(if $(call goal,lint),lint)
+endif
+.PHONY: FORCE packages
+FORCE:
+packages:
+
+.PHONY: run start stop
+run start: all
+	@exec env BUILD='$(BUILD)' sh support/run.sh $@
+stop:
+	@exec sh support/run.sh $@
+
+PREFIX ?= /usr/local
+SYSCONFDIR := $(call apxs_q,SYSCONFDIR)
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(MODULE_SO) $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(BUILD)/renseictl $(DESTDIR)$(PREFIX)/bin
+	sh support/install-conf.sh '$(DESTDIR)' '$(SYSCONFDIR)' '$(LIBEXECDIR)'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -69,6 +69,7 @@ typedef struct rensei_apikey_page_t {
     const char *next_cursor;
 } rensei_apikey_page_t;
 
+/** As rensei_client_list; a filter by type is as one by scope. */
 apr_status_t rensei_apikey_list(rensei_apikey_page_t *out, rensei_store_t *st,
                                 const char *org,
                                 const rensei_apikey_filter_t *filter,

@@ -19,6 +19,8 @@ typedef struct rensei_actor_t {
                                "anonymous" */
     const char *ip;         /* NULL where there is none */
     const char *request_id; /* httpd's unique id of the request, or NULL */
+    int muted; /* too many attempts of his failed: a further one is refused
+                  with SLOW_DOWN and leaves no event */
 } rensei_actor_t;
 
 typedef struct rensei_event_t {
@@ -59,7 +61,8 @@ typedef struct rensei_event_page_t {
     const char *next_cursor; /* NULL on the last page */
 } rensei_event_page_t;
 
-/** A page of an organisation's events, newest first.
+/** A page of an organisation's events, newest first. With a filter it can be
+ * short, or empty, and still have a cursor (see rensei_page.h).
  * @return err INVALID_REQUEST naming `cursor` or `limit` */
 apr_status_t rensei_audit_list(rensei_event_page_t *out, rensei_store_t *st,
                                const char *org,

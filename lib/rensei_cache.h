@@ -24,7 +24,9 @@ typedef struct rensei_cache_name_t {
     apr_uint64_t w[2];
 } rensei_cache_name_t;
 
-/** @param bytes what it may take at the most, locks included */
+/** @param bytes what it may take at the most, locks included
+ * @return err INVALID_REQUEST for too few bytes (8192 are enough), UNAVAILABLE
+ *   without randomness or locks */
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                                  const rensei_sys_t *sys, apr_pool_t *p,
                                  rensei_err_t *err);
@@ -39,7 +41,8 @@ apr_size_t rensei_cache_get(rensei_cache_t *c, rensei_cache_name_t name,
                             void *out);
 
 /** Keeps a copy, in place of an older one of that name or, in a full set, of
- * the one unused longest. @return 1, or 0 where it does not fit */
+ * the one unused longest. @return 1, or 0 where it does not fit, or is empty;
+ * an older one of that name is then dropped */
 int rensei_cache_put(rensei_cache_t *c, rensei_cache_name_t name,
                      const void *value, apr_size_t n);
 

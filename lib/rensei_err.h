@@ -17,7 +17,10 @@ typedef enum {
     RENSEI_E_INVALID_REQUEST,    /* 400 invalid_request */
     RENSEI_E_INVALID_CLIENT,     /* 401 invalid_client (RFC 6749 5.2) */
     RENSEI_E_UNSUPPORTED_GRANT,  /* 400 unsupported_grant_type */
+    RENSEI_E_INVALID_GRANT,      /* 400 invalid_grant */
+    RENSEI_E_UNSUPPORTED_TOKEN,  /* 400 unsupported_token_type (RFC 7009) */
     RENSEI_E_INVALID_SCOPE,      /* 400 invalid_scope */
+    RENSEI_E_INVALID_TARGET,     /* 400 invalid_target (RFC 8707 2) */
     RENSEI_E_INVALID_TOKEN,      /* 401 invalid_token (RFC 6750 3.1) */
     RENSEI_E_INSUFFICIENT_SCOPE, /* 403 insufficient_scope */
     RENSEI_E_FORBIDDEN,          /* 403 access_denied */
@@ -49,7 +52,8 @@ apr_status_t rensei_err_setf(rensei_err_t *err, apr_pool_t *p,
                              rensei_code_e code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/** As rensei_err_setf with RENSEI_E_INVALID_REQUEST, naming a field. */
+/** As rensei_err_setf with RENSEI_E_INVALID_REQUEST, naming a field: a
+ * sentence that does not have its name in it gets it put before. */
 apr_status_t rensei_err_field(rensei_err_t *err, apr_pool_t *p,
                               const char *field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -38,6 +38,16 @@ apr_status_t rensei_id_new(const char **out, rensei_id_e type,
                            const rensei_sys_t *sys, apr_pool_t *p,
                            rensei_err_t *err);
 
+/** As rensei_id_new, of a time given (epoch ms) for those that have one. */
+apr_status_t rensei_id_new_at(const char **out, rensei_id_e type,
+                              apr_int64_t ms, const rensei_sys_t *sys,
+                              apr_pool_t *p, rensei_err_t *err);
+
+/** The time (epoch ms) that is in an identifier of that type.
+ * @return 1, or 0 where s[0..n) is none, or its type has none */
+int rensei_id_time(apr_int64_t *ms, rensei_id_e type, const char *s,
+                   apr_size_t n);
+
 /** Is s[0..n) an identifier of that type, letter by letter (hex in lower
  * case, Crockford base 32 in upper case)? */
 int rensei_id_valid(rensei_id_e type, const char *s, apr_size_t n);
@@ -60,7 +70,8 @@ int rensei_secret_valid(rensei_secret_e type, const char *s, apr_size_t n);
 
 /** The digest under which a secret is stored, "sha256$" and 64 hex digits,
  * with a NUL. Secrets of ours are 256 random bits, so a fast hash is the
- * right one: there is nothing to guess. */
+ * right one: there is nothing to guess. Should OpenSSL fail, out is empty,
+ * which no secret ever matches. */
 void rensei_digest(char out[RENSEI_DIGEST_LEN + 1], const char *secret,
                    apr_size_t n);
 

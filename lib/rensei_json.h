@@ -46,8 +46,9 @@ typedef struct rensei_json_object_t {
  * @return APR_SUCCESS; APR_EINVAL for anything that is not strictly an object:
  *   bad syntax, bad UTF-8, a raw control character, a lone surrogate escape,
  *   \u0000, a duplicate member at any level, an escape in a top-level member
- *   name, more than RENSEI_JSON_MEMBERS_MAX members, deeper than
- *   RENSEI_JSON_DEPTH_MAX. */
+ *   name, a number too large for a 64-bit integer or a double, an object of
+ *   more than RENSEI_JSON_MEMBERS_MAX members, deeper than
+ *   RENSEI_JSON_DEPTH_MAX (the object itself is 1 deep). */
 apr_status_t rensei_json_scan(rensei_json_object_t *out, const char *text,
                               apr_size_t n);
 
@@ -71,9 +72,10 @@ int rensei_json_int(const rensei_json_member_t *m, apr_int64_t *out,
                     apr_int64_t min, apr_int64_t max);
 
 /** Parses a body as one JSON object with jansson, strictly: duplicates, NUL
- * and deep nesting refused.
+ * and nesting beyond RENSEI_JSON_DEPTH_MAX refused.
  * @param out belongs to p, by a cleanup; take no reference
- * @return APR_SUCCESS, or err with INVALID_REQUEST and where it went wrong */
+ * @return APR_SUCCESS, or err with INVALID_REQUEST and where it went wrong
+ *   (the line and column, never the text: it may be a secret) */
 apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
                               apr_pool_t *p, rensei_err_t *err);
 
@@ -84,11 +86,13 @@ const char *rensei_json_dump(const json_t *value, apr_pool_t *p);
 /** Ties a reference of jansson's to a pool: it is dropped with the pool. */
 json_t *rensei_json_own(json_t *value, apr_pool_t *p);
 
-/** "2026-01-31T12:00:00.000Z" of milliseconds since the epoch. */
+/** "2026-01-31T12:00:00.000Z" of milliseconds since the epoch; the first or
+ * the last moment of the years 0000 to 9999 for one outside of them. */
 const char *rensei_time_iso(apr_int64_t ms, apr_pool_t *p);
 
 /** Reads what rensei_time_iso writes, and RFC 3339 generally (an offset, no
- * fraction, up to nine digits of it).
+ * fraction, up to nine digits of it, a leap second where one can be). What is
+ * finer than a millisecond is dropped.
  * @return 1 and *ms set, or 0. */
 int rensei_time_parse(apr_int64_t *ms, const char *s);
 

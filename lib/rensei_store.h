@@ -23,7 +23,8 @@ typedef struct rensei_store_t rensei_store_t;
 /** Opens a connection of one's own (renseictl, unit tests) and sets it up as
  * rensei_store_setup does. Closed with p.
  * @param driver "sqlite3" or "pgsql"
- * @param params what DBDParams takes: a file, or a conninfo string
+ * @param params what DBDParams takes: a file (made, for its owner alone, when
+ *   it is not there), or a conninfo string
  * @param sys clock and randomness for all rules on this store */
 apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
                                const char *params, const rensei_sys_t *sys,
@@ -72,8 +73,8 @@ apr_int64_t rensei_rows_int(const rensei_rows_t *rows, int row, int col);
 
 /** Runs a statement that gives rows. args are texts, NULL for SQL's NULL, as
  * many as the statement has `%s` (rensei_sql_args). A statement that failed
- * outside a transaction is tried once more, freshly prepared (after a change
- * of the schema, or a server restart, the old one fails for good).
+ * because the schema changed under it (SQLite), or outside a transaction
+ * because the connection was lost (PostgreSQL), is tried once more.
  * @return err UNAVAILABLE with the driver's words as cause */
 apr_status_t rensei_store_select(rensei_rows_t *out, rensei_store_t *st,
                                  rensei_sql_e stmt, const char *const *args,
@@ -93,6 +94,11 @@ apr_status_t rensei_store_commit(rensei_store_t *st, apr_pool_t *p,
                                  rensei_err_t *err);
 void rensei_store_rollback(rensei_store_t *st);
 
+/** Ends the transaction as rv says: commits on APR_SUCCESS, else rolls back.
+ * @return rv, or that of a COMMIT that failed */
+apr_status_t rensei_store_end(rensei_store_t *st, apr_status_t rv,
+                              apr_pool_t *p, rensei_err_t *err);
+
 /** Appends to the change sequence, in the transaction in hand: tells every
  * gateway that what it knows of this subject is out of date. Sequence numbers
  * have no gaps and are visible in order. */
@@ -110,5 +116,8 @@ apr_status_t rensei_store_sequence(apr_int64_t *seq, rensei_store_t *st,
 
 /** Decimal text of a number, for args. */
 const char *rensei_store_num(apr_int64_t n, apr_pool_t *p);
+
+/** The same of a number whose 0 means none: NULL for 0. */
+const char *rensei_store_opt(apr_int64_t n, apr_pool_t *p);
 
 #endif

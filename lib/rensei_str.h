@@ -32,7 +32,7 @@ static inline int rensei_str_eq(rensei_str_t a, rensei_str_t b)
 }
 
 /** Parses all n bytes of s as a decimal integer: an optional '-', then
- * digits without a leading zero, in [min, max].
+ * digits without a leading zero (so no "-0"), in [min, max].
  * @return 1 and *out set, or 0 and *out untouched. */
 int rensei_int_parse(apr_int64_t *out, const char *s, apr_size_t n,
                      apr_int64_t min, apr_int64_t max);
@@ -40,5 +40,9 @@ int rensei_int_parse(apr_int64_t *out, const char *s, apr_size_t n,
 /** Is s[0..n) well-formed UTF-8 (RFC 3629: no surrogates, nothing over-long)
  * with no NUL in it? */
 int rensei_utf8_valid(const char *s, apr_size_t n);
+
+/** The length of the well-formed sequence of two to four bytes that s[0..n)
+ * starts with, n at least 1; 0 where there is none, or an ASCII byte. */
+apr_size_t rensei_utf8_sequence(const char *s, apr_size_t n);
 
 #endif

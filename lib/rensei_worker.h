@@ -12,10 +12,12 @@
 typedef struct rensei_worker_t {
     const char *id;
     const char *org;
-    const char *workspace;  /* or NULL */
-    const char *key;        /* the registration key's id */
-    apr_int64_t revoked_at; /* of the worker; epoch ms, 0: live */
-    int key_live;           /* its registration key is not revoked or expired */
+    const char *workspace;      /* or NULL */
+    const char *key;            /* the registration key's id */
+    apr_int64_t revoked_at;     /* of the worker; epoch ms, 0: live */
+    int key_live;               /* its registration key counts now */
+    int key_revoked;            /* it is revoked */
+    apr_int64_t key_expires_at; /* of that; epoch ms, 0: never */
     int org_active;
 } rensei_worker_t;
 

@@ -1,0 +1,30 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * The authentication of a client by one method or the other, for
+ * rensei_grant.c. Each failure costs the same and says the same, and has an
+ * event m2m.auth_failed that says why.
+ */
+#ifndef RENSEI_CLIENT_AUTH_H
+#define RENSEI_CLIENT_AUTH_H
+
+#include "rensei_client.h"
+
+/** By a secret. @param method how it came: RENSEI_AUTH_BASIC or _POST
+ * @param out its secret_expires_at is that of the secret that was shown */
+apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
+                                       const char *id, const char *secret,
+                                       const char *method,
+                                       const rensei_actor_t *actor,
+                                       apr_pool_t *p, rensei_err_t *err);
+
+/** By an assertion (RFC 7523), which is then used up.
+ * @param audiences what it may be addressed to; NULL: nothing, so it fails */
+apr_status_t rensei_client_auth_assertion(rensei_client_t *out,
+                                          rensei_store_t *st, const char *id,
+                                          const char *assertion,
+                                          const char *const *audiences,
+                                          const rensei_actor_t *actor,
+                                          apr_pool_t *p, rensei_err_t *err);
+
+#endif

@@ -1,0 +1,341 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+#include "rensei_grant.h"
+#include "rensei_client_auth.h"
+#include "rensei_client_spec.h"
+#include "rensei_field.h"
+#include "rensei_id.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+/* One token in the making. */
+typedef struct making_t {
+    rensei_client_t client;
+    rensei_scopes_t scopes;
+    rensei_str_t found[RENSEI_AUDIENCES_MAX + 1];
+    rensei_audiences_t audiences; /* of found; none: the issuer's */
+    const char *jti;
+    apr_int64_t issued_ms; /* what the jti says, of the client's logical time */
+    apr_int64_t iat, exp;  /* seconds */
+} making_t;
+
+static apr_status_t missing(const char *field, apr_pool_t *p, rensei_err_t *err)
+{
+    return rensei_err_field(err, p, field, "%s is missing.", field);
+}
+
+static apr_status_t request_check(const rensei_token_request_t *req,
+                                  apr_pool_t *p, rensei_err_t *err)
+{
+    if (req->grant_type == NULL) {
+        return missing("grant_type", p, err);
+    }
+    if (strcmp(req->grant_type, "client_credentials") != 0) {
+        return rensei_err_set(err, RENSEI_E_UNSUPPORTED_GRANT,
+                              "The grant type must be client_credentials.");
+    }
+    return APR_SUCCESS;
+}
+
+static const char *method_of(const rensei_token_request_t *req)
+{
+    if (req->auth_method == NULL) {
+        return req->client_assertion ? RENSEI_AUTH_JWT : RENSEI_AUTH_POST;
+    }
+    return strcmp(req->auth_method, "client_secret_json") == 0
+               ? RENSEI_AUTH_POST
+               : req->auth_method;
+}
+
+apr_status_t rensei_grant_authenticate(rensei_client_t *out, rensei_store_t *st,
+                                       const rensei_issuer_t *iss,
+                                       const rensei_token_request_t *req,
+                                       const rensei_actor_t *actor,
+                                       apr_pool_t *p, rensei_err_t *err)
+{
+    const char *method = method_of(req);
+    int by_key = rensei_client_by_key(method);
+
+    if (req->client_secret && req->client_assertion) {
+        return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
+                              "The client authenticates in two ways.");
+    }
+    if (by_key && req->client_assertion == NULL) {
+        return missing("client_assertion", p, err);
+    }
+    if (by_key) {
+        return rensei_client_auth_assertion(
+            out, st, req->client_id, req->client_assertion,
+            iss->assertion_audiences, actor, p, err);
+    }
+    if (req->client_id == NULL) {
+        return missing("client_id", p, err);
+    }
+    if (req->client_secret == NULL) {
+        return missing("client_secret", p, err);
+    }
+    return rensei_client_auth_secret(out, st, req->client_id,
+                                     req->client_secret, method, actor, p, err);
+}
+
+/* A scope of the client's, literally or by its `*`. `*` itself is never
+ * "granted", so it has to be there as it is. */
+static int scope_held(const rensei_vocab_t *vocab, const rensei_client_t *c,
+                      rensei_str_t scope)
+{
+    if (rensei_str_eq(scope, RENSEI_STR("*"))) {
+        return rensei_scopes_has(&c->scopes, scope);
+    }
+    return rensei_scope_granted(vocab, RENSEI_CLASS_M2M, &c->scopes, scope);
+}
+
+static apr_status_t scopes_narrow(making_t *m, const char *asked,
+                                  const rensei_vocab_t *vocab, apr_pool_t *p,
+                                  rensei_err_t *err)
+{
+    apr_status_t rv;
+    int i;
+
+    if (asked == NULL) {
+        m->scopes = m->client.scopes;
+        return APR_SUCCESS;
+    }
+    rv = rensei_scopes_parse(&m->scopes, asked, strlen(asked), p, err);
+    if (rv == APR_SUCCESS && m->scopes.count == 0) {
+        rv = rensei_err_set(err, RENSEI_E_INVALID_SCOPE,
+                            "The scope asked for is empty.");
+    }
+    for (i = 0; rv == APR_SUCCESS && i < m->scopes.count; i++) {
+        rensei_str_t scope = m->scopes.scope[i];
+
+        if (!scope_held(vocab, &m->client, scope)) {
+            rv = rensei_err_setf(err, p, RENSEI_E_INVALID_SCOPE,
+                                 "The client does not have the scope '%.*s'.",
+                                 (int)scope.n, scope.p);
+        }
+    }
+    return rv;
+}
+
+/* RFC 8707 2.2: the token is for what was asked for, and nothing else. */
+static apr_status_t audiences_choose(making_t *m, const char *const *asked,
+                                     const rensei_issuer_t *iss,
+                                     rensei_err_t *err)
+{
+    int i;
+
+    m->audiences = (rensei_audiences_t){0, m->found};
+    for (i = 0; asked && asked[i]; i++) {
+        rensei_str_t one = rensei_str(asked[i]);
+
+        if (!rensei_str_eq(one, rensei_str(iss->audience)) &&
+            !rensei_scopes_has(&m->client.audiences, one)) {
+            return rensei_err_set(err, RENSEI_E_INVALID_TARGET,
+                                  "The client may not have a token for a "
+                                  "resource that it asks for.");
+        }
+        /* Each one is among so many that can be, and is there once. */
+        if (!rensei_scopes_has(&m->audiences, one)) {
+            m->found[m->audiences.count++] = one;
+        }
+    }
+    return APR_SUCCESS;
+}
+
+/* A token issued after a cut-off lives, one issued before is dead, and there
+ * is nothing between them: a cut-off of this very millisecond, or by a gateway
+ * whose clock is ahead, moves what the jti says to after it. */
+static void time_set(making_t *m, apr_int64_t now_ms)
+{
+    apr_int64_t cut_off = m->client.tokens_after;
+
+    m->issued_ms = cut_off && now_ms <= cut_off ? cut_off + 1 : now_ms;
+}
+
+/* The client's own lifetime, or the virtual host's, but not beyond the
+ * client's own end. */
+static void lifetime_set(making_t *m, const rensei_issuer_t *iss,
+                         apr_int64_t now_ms)
+{
+    const rensei_client_t *c = &m->client;
+
+    m->iat = now_ms / 1000;
+    m->exp = m->iat + (c->token_lifetime ? c->token_lifetime : iss->lifetime);
+    if (c->expires_at && m->exp > c->expires_at / 1000) {
+        m->exp = c->expires_at / 1000;
+    }
+}
+
+/* RFC 7519 4.1.3: one is a string. */
+static json_t *aud_make(const making_t *m, const rensei_issuer_t *iss)
+{
+    const rensei_audiences_t *set = &m->audiences;
+
+    if (set->count == 0) {
+        return json_string(iss->audience);
+    }
+    return set->count == 1 ? json_stringn(set->scope[0].p, set->scope[0].n)
+                           : rensei_answer_scopes(set);
+}
+
+static json_t *claims_make(const making_t *m, const rensei_issuer_t *iss,
+                           apr_pool_t *p)
+{
+    const rensei_client_t *c = &m->client;
+    json_t *claims = rensei_json_own(
+        json_pack("{s:s, s:s, s:s*, s:o, s:s, s:o, s:I, s:I, s:s}", "sub",
+                  c->id, "org_id", c->org, "workspace_id", c->workspace,
+                  "scopes", rensei_answer_scopes(&m->scopes), "iss",
+                  iss->issuer, "aud", aud_make(m, iss), "iat",
+                  (json_int_t)m->iat, "exp", (json_int_t)m->exp, "jti", m->jti),
+        p);
+
+    if (claims && iss->rfc9068) {
+        json_object_set_new(claims, "client_id", json_string(c->id));
+        json_object_set_new(claims, "scope",
+                            json_string(rensei_scopes_text(&m->scopes, p)));
+    }
+    if (claims && iss->template) {
+        /* Missing alone: a custom claim never stands for one of ours. */
+        json_object_update_missing(claims,
+                                   rensei_template_claims(iss->template, c, p));
+    }
+    return claims;
+}
+
+/* The claims as text that a gateway can read: metadata from before it was
+ * limited as it is now can be too much. */
+static apr_status_t claims_write(const char **out, const making_t *m,
+                                 const rensei_issuer_t *iss, apr_pool_t *p,
+                                 rensei_err_t *err)
+{
+    json_t *claims = claims_make(m, iss, p);
+    const char *text = claims ? rensei_json_dump(claims, p) : NULL;
+    rensei_json_object_t obj;
+
+    if (text == NULL) {
+        return rensei_err_set(err, RENSEI_E_INTERNAL,
+                              "The claims could not be written.");
+    }
+    if (rensei_json_scan(&obj, text, strlen(text)) != APR_SUCCESS) {
+        return rensei_err_set(err, RENSEI_E_INTERNAL,
+                              "The custom claims are nested too deeply, or "
+                              "have too many members.");
+    }
+    *out = text;
+    return APR_SUCCESS;
+}
+
+static apr_status_t token_sign(const char **out, making_t *m,
+                               const rensei_issuer_t *iss,
+                               const rensei_sys_t *sys, apr_pool_t *p,
+                               rensei_err_t *err)
+{
+    const char *typ = iss->rfc9068 ? RENSEI_TYP_ACCESS : "JWT";
+    const char *claims = NULL;
+    apr_status_t rv =
+        rensei_id_new_at(&m->jti, RENSEI_ID_TOKEN, m->issued_ms, sys, p, err);
+
+    if (rv == APR_SUCCESS && iss->ring == NULL) {
+        rv = rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                            "There is no key to sign with.");
+    }
+    if (rv == APR_SUCCESS) {
+        rv = claims_write(&claims, m, iss, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_jws_sign(out, iss->ring, typ, claims, p, err);
+    }
+    if (rv != APR_SUCCESS && err->code == RENSEI_E_INTERNAL) {
+        err->cause = apr_psprintf(p, "a token for the client %s", m->client.id);
+    }
+    return rv;
+}
+
+/* Notes the use, and looks once more: the client may have been revoked since
+ * it was read, and a token must not be issued after that. */
+static apr_status_t client_use(const making_t *m, rensei_store_t *st,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    const char *now = rensei_store_num(rensei_store_now_ms(st), p);
+    const char *args[] = {now, now, m->client.id};
+    int changed;
+    apr_status_t rv =
+        rensei_store_exec(&changed, st, RENSEI_SQL_CLIENT_USED, args, p, err);
+
+    if (rv == APR_SUCCESS && changed == 0) {
+        rv = rensei_err_set(err, RENSEI_E_INVALID_CLIENT,
+                            "The client id or secret is not valid.");
+    }
+    return rv;
+}
+
+/* The token itself stays out of it. */
+static json_t *issued_details(const making_t *m)
+{
+    json_t *audiences =
+        m->audiences.count ? rensei_answer_scopes(&m->audiences) : NULL;
+
+    return json_pack("{s:s, s:o, s:o, s:o*}", "jti", m->jti, "scopes",
+                     rensei_answer_scopes(&m->scopes), "expiresAt",
+                     rensei_answer_ms(m->exp * 1000), "audiences", audiences);
+}
+
+static apr_status_t issue_record(const making_t *m, rensei_store_t *st,
+                                 const rensei_actor_t *actor, apr_pool_t *p,
+                                 rensei_err_t *err)
+{
+    rensei_actor_t who = *actor;
+    json_t *details = rensei_json_own(issued_details(m), p);
+    apr_status_t rv = rensei_store_begin(st, p, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    /* Whoever asked has proved by now that he is the client. */
+    who.id = m->client.id;
+    who.type = "m2m_client";
+    rv = client_use(m, st, p, err);
+    if (rv == APR_SUCCESS) {
+        rv = rensei_audit_append(st, "m2m.token_issued", m->client.org, &who,
+                                 m->client.id, details, p, err);
+    }
+    return rensei_store_end(st, rv, p, err);
+}
+
+apr_status_t rensei_grant_token(rensei_token_t *out, rensei_store_t *st,
+                                const rensei_issuer_t *iss,
+                                const rensei_token_request_t *req,
+                                const rensei_actor_t *actor, apr_pool_t *p,
+                                rensei_err_t *err)
+{
+    making_t m = {.jti = NULL};
+    const char *token;
+    apr_status_t rv = request_check(req, p, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = rensei_grant_authenticate(&m.client, st, iss, req, actor, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = scopes_narrow(&m, req->scope, iss->vocab, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = audiences_choose(&m, req->resources, iss, err);
+    }
+    if (rv == APR_SUCCESS) {
+        time_set(&m, rensei_store_now_ms(st));
+        lifetime_set(&m, iss, rensei_store_now_ms(st));
+        /* Before the commit: no event tells of a token that nobody got. */
+        rv = token_sign(&token, &m, iss, rensei_store_sys(st), p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = issue_record(&m, st, actor, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        out->access_token = token;
+        out->expires_in = m.exp - m.iat;
+        out->scope = rensei_scopes_text(&m.scopes, p);
+    }
+    return rv;
+}

@@ -1,0 +1,110 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+#include "rensei_json.h"
+
+static apr_status_t json_drop(void *value)
+{
+    json_decref(value);
+    return APR_SUCCESS;
+}
+
+json_t *rensei_json_own(json_t *value, apr_pool_t *p)
+{
+    if (value) {
+        apr_pool_cleanup_register(p, value, json_drop, apr_pool_cleanup_null);
+    }
+    return value;
+}
+
+/* jansson follows 2048 levels by recursion; brackets outside of strings can
+ * be counted before it starts. Text that is no JSON is left for it to judge. */
+static int too_deep(const char *text, apr_size_t n)
+{
+    int depth = 0, in_string = 0;
+    apr_size_t i;
+
+    for (i = 0; i < n; i++) {
+        char c = text[i];
+
+        if (in_string && c == '\\') {
+            i++;
+        }
+        else if (c == '"') {
+            in_string = !in_string;
+        }
+        else if (!in_string && (c == '{' || c == '[')) {
+            if (++depth > RENSEI_JSON_DEPTH_MAX) {
+                return 1;
+            }
+        }
+        else if (!in_string && (c == '}' || c == ']')) {
+            depth--;
+        }
+    }
+    return 0;
+}
+
+/* jansson's own words quote the text near the fault, which may be a secret. */
+static const char *fault(const json_error_t *error)
+{
+    switch (json_error_code(error)) {
+    case json_error_duplicate_key:
+        return "a member is given twice";
+    case json_error_null_byte_in_key:
+    case json_error_null_character:
+        return "a string has a NUL in it";
+    case json_error_invalid_utf8:
+        return "a string is not UTF-8";
+    case json_error_numeric_overflow:
+        return "a number is too large";
+    case json_error_end_of_input_expected:
+        return "there is text after its end";
+    case json_error_premature_end_of_input:
+        return "it ends too early";
+    default:
+        return "the syntax is wrong";
+    }
+}
+
+apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
+                              apr_pool_t *p, rensei_err_t *err)
+{
+    json_error_t error;
+    json_t *value;
+
+    if (too_deep(text, n)) {
+        return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
+                              "The JSON is nested too deeply.");
+    }
+    value = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    if (!value) {
+        return rensei_err_setf(err, p, RENSEI_E_INVALID_REQUEST,
+                               "The JSON cannot be read at line %d, column "
+                               "%d: %s.",
+                               error.line, error.column, fault(&error));
+    }
+    rensei_json_own(value, p);
+    if (!json_is_object(value)) {
+        return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
+                              "The JSON must be an object.");
+    }
+    *out = value;
+    return APR_SUCCESS;
+}
+
+const char *rensei_json_dump(const json_t *value, apr_pool_t *p)
+{
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
+    size_t n = json_dumpb(value, NULL, 0, flags);
+    char *text;
+
+    if (n == 0) {
+        return NULL;
+    }
+    text = apr_palloc(p, n + 1);
+    if (json_dumpb(value, text, n, flags) != n) {
+        return NULL;
+    }
+    text[n] = '\0';
+    return text;
+}

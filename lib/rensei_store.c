@@ -1,0 +1,287 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+#include "rensei_schema.h"
+#include "rensei_str.h"
+
+#include <apr_file_io.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#define WAL_PATIENCE apr_time_from_sec(5)
+#define WAL_PAUSE apr_time_from_msec(20)
+
+struct rensei_store_t {
+    rensei_conn_t conn;
+    const rensei_sys_t *sys;
+};
+
+apr_status_t rensei_store_wrap(rensei_store_t **out,
+                               const apr_dbd_driver_t *driver,
+                               apr_dbd_t *handle, apr_hash_t *prepared,
+                               apr_pool_t *conn_pool, const rensei_sys_t *sys,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    const char *name = apr_dbd_name(driver);
+    rensei_store_t *st = apr_pcalloc(p, sizeof(*st));
+
+    if (strcmp(name, "sqlite3") != 0 && strcmp(name, "pgsql") != 0) {
+        return rensei_err_setf(err, p, RENSEI_E_INTERNAL,
+                               "The store's driver is %s; it must be sqlite3 "
+                               "or pgsql.",
+                               name);
+    }
+    st->conn.driver = driver;
+    st->conn.handle = handle;
+    st->conn.prepared = prepared;
+    st->conn.pool = conn_pool;
+    st->conn.sqlite = strcmp(name, "sqlite3") == 0;
+    st->sys = sys;
+    *out = st;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_error(const char *cause, apr_pool_t *p,
+                               rensei_err_t *err)
+{
+    rensei_err_set(err, RENSEI_E_UNAVAILABLE, "The store cannot be opened.");
+    err->cause = cause ? apr_pstrdup(p, cause) : NULL;
+    return APR_EGENERAL;
+}
+
+/* SQLite would create the file readable for all that the umask lets, and
+ * -wal and -shm after it. EXCL, because to open and close a file that is
+ * there would drop the locks that this process has on it by another
+ * connection (POSIX). */
+static void file_create(const char *path, apr_pool_t *p)
+{
+    apr_file_t *file;
+    const apr_int32_t flags =
+        APR_FOPEN_CREATE | APR_FOPEN_EXCL | APR_FOPEN_WRITE;
+
+    if (path[0] != ':' &&
+        apr_file_open(&file, path, flags, APR_FPROT_UREAD | APR_FPROT_UWRITE,
+                      p) == APR_SUCCESS) {
+        apr_file_close(file);
+    }
+}
+
+typedef struct opened_t {
+    const apr_dbd_driver_t *driver;
+    apr_dbd_t *handle;
+} opened_t;
+
+static apr_status_t close_cleanup(void *baton)
+{
+    opened_t *o = baton;
+
+    return apr_dbd_close(o->driver, o->handle);
+}
+
+static apr_status_t connect_to(opened_t *out, const char *driver,
+                               const char *params, apr_pool_t *p,
+                               rensei_err_t *err)
+{
+    const char *cause = NULL;
+
+    apr_dbd_init(p);
+    if (apr_dbd_get_driver(p, driver, &out->driver) != APR_SUCCESS) {
+        return open_error(
+            apr_psprintf(p, "the database driver %s is not installed", driver),
+            p, err);
+    }
+    if (strcmp(driver, "sqlite3") == 0) {
+        file_create(params, p);
+    }
+    if (apr_dbd_open_ex(out->driver, p, params, &out->handle, &cause) !=
+        APR_SUCCESS) {
+        return open_error(cause, p, err);
+    }
+    apr_pool_cleanup_register(p, out, close_cleanup, apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}
+
+apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
+                               const char *params, const rensei_sys_t *sys,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    opened_t *o = apr_pcalloc(p, sizeof(*o));
+    apr_status_t rv = connect_to(o, driver, params, p, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = rensei_store_wrap(out, o->driver, o->handle, apr_hash_make(p), p,
+                               sys, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_store_setup(*out, p, err);
+    }
+    return rv;
+}
+
+/* The change to WAL needs the file alone for a moment. */
+static apr_status_t wal_set(rensei_conn_t *c, apr_pool_t *p, rensei_err_t *err)
+{
+    rensei_rows_t rows;
+    apr_time_t end = apr_time_now() + WAL_PATIENCE;
+    apr_status_t rv;
+
+    rv = rensei_conn_text(&rows, c, "PRAGMA journal_mode=WAL", p, err);
+    while (rv != APR_SUCCESS && rensei_conn_locked(err) &&
+           apr_time_now() < end) {
+        apr_sleep(WAL_PAUSE);
+        rv = rensei_conn_text(&rows, c, "PRAGMA journal_mode=WAL", p, err);
+    }
+    return rv;
+}
+
+apr_status_t rensei_store_setup(rensei_store_t *st, apr_pool_t *p,
+                                rensei_err_t *err)
+{
+    rensei_conn_t *c = &st->conn;
+    rensei_rows_t rows;
+    apr_status_t rv;
+
+    if (!c->sqlite) {
+        return APR_SUCCESS;
+    }
+    /* First, so that it holds for the rest; and short, because the driver
+     * waits inside a mutex of the whole process, up to 16 times. By SELECT:
+     * some of these give a row. */
+    rv = rensei_conn_text(&rows, c, "PRAGMA busy_timeout=50", p, err);
+    if (rv == APR_SUCCESS) {
+        rv = wal_set(c, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_conn_text(&rows, c, "PRAGMA synchronous=FULL", p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_conn_text(&rows, c, "PRAGMA foreign_keys=ON", p, err);
+    }
+    return rv;
+}
+
+apr_status_t rensei_store_migrate(rensei_store_t *st, apr_pool_t *p,
+                                  rensei_err_t *err)
+{
+    return rensei_schema_migrate(&st->conn, rensei_store_now_ms(st), p, err);
+}
+
+apr_status_t rensei_store_version(int *version, rensei_store_t *st,
+                                  apr_pool_t *p, rensei_err_t *err)
+{
+    return rensei_schema_version(version, &st->conn, p, err);
+}
+
+const rensei_sys_t *rensei_store_sys(const rensei_store_t *st)
+{
+    return st->sys;
+}
+
+apr_int64_t rensei_store_now_ms(const rensei_store_t *st)
+{
+    return rensei_sys_now_ms(st->sys);
+}
+
+const char *rensei_rows_text(const rensei_rows_t *rows, int row, int col)
+{
+    return rows->cell[row * rows->cols + col];
+}
+
+apr_int64_t rensei_rows_int(const rensei_rows_t *rows, int row, int col)
+{
+    const char *cell = rensei_rows_text(rows, row, col);
+    apr_int64_t n = 0;
+
+    if (cell) {
+        rensei_int_parse(&n, cell, strlen(cell), APR_INT64_MIN, APR_INT64_MAX);
+    }
+    return n;
+}
+
+apr_status_t rensei_store_select(rensei_rows_t *out, rensei_store_t *st,
+                                 rensei_sql_e stmt, const char *const *args,
+                                 apr_pool_t *p, rensei_err_t *err)
+{
+    return rensei_conn_stmt(out, NULL, &st->conn, stmt, args, p, err);
+}
+
+apr_status_t rensei_store_exec(int *changed, rensei_store_t *st,
+                               rensei_sql_e stmt, const char *const *args,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    return rensei_conn_stmt(NULL, changed, &st->conn, stmt, args, p, err);
+}
+
+apr_status_t rensei_store_begin(rensei_store_t *st, apr_pool_t *p,
+                                rensei_err_t *err)
+{
+    return rensei_conn_begin(&st->conn, p, err);
+}
+
+apr_status_t rensei_store_commit(rensei_store_t *st, apr_pool_t *p,
+                                 rensei_err_t *err)
+{
+    return rensei_conn_commit(&st->conn, p, err);
+}
+
+void rensei_store_rollback(rensei_store_t *st)
+{
+    rensei_conn_rollback(&st->conn);
+}
+
+apr_status_t rensei_store_end(rensei_store_t *st, apr_status_t rv,
+                              apr_pool_t *p, rensei_err_t *err)
+{
+    return rensei_conn_end(&st->conn, rv, p, err);
+}
+
+apr_status_t rensei_store_changed(rensei_store_t *st, const char *subject,
+                                  apr_pool_t *p, rensei_err_t *err)
+{
+    rensei_rows_t rows;
+    const char *args[3];
+    apr_status_t rv =
+        rensei_store_select(&rows, st, RENSEI_SQL_SEQUENCE_NEXT, NULL, p, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (rows.count != 1) {
+        return rensei_err_set(err, RENSEI_E_INTERNAL,
+                              "The store has lost its change sequence.");
+    }
+    args[0] = rensei_rows_text(&rows, 0, 0);
+    args[1] = subject;
+    args[2] = rensei_store_num(rensei_store_now_ms(st), p);
+    return rensei_store_exec(NULL, st, RENSEI_SQL_CHANGE_INSERT, args, p, err);
+}
+
+apr_status_t rensei_store_changes(rensei_rows_t *out, rensei_store_t *st,
+                                  apr_int64_t since, int limit, apr_pool_t *p,
+                                  rensei_err_t *err)
+{
+    const char *args[] = {rensei_store_num(since, p),
+                          rensei_store_num(limit, p)};
+
+    return rensei_store_select(out, st, RENSEI_SQL_CHANGE_LIST, args, p, err);
+}
+
+apr_status_t rensei_store_sequence(apr_int64_t *seq, rensei_store_t *st,
+                                   apr_pool_t *p, rensei_err_t *err)
+{
+    rensei_rows_t rows;
+    apr_status_t rv =
+        rensei_store_select(&rows, st, RENSEI_SQL_SEQUENCE_GET, NULL, p, err);
+
+    *seq = rv == APR_SUCCESS && rows.count ? rensei_rows_int(&rows, 0, 0) : 0;
+    return rv;
+}
+
+const char *rensei_store_num(apr_int64_t n, apr_pool_t *p)
+{
+    return apr_psprintf(p, "%" APR_INT64_T_FMT, n);
+}
+
+const char *rensei_store_opt(apr_int64_t n, apr_pool_t *p)
+{
+    return n ? rensei_store_num(n, p) : NULL;
+}

@@ -1,0 +1,157 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Times as text, RFC 3339. Days are counted by the proleptic Gregorian
+ * calendar from 1 March of year 0, so that the leap day is a year's last:
+ * neither the machine's time zone nor its locale has a part in it.
+ */
+#include "rensei_json.h"
+
+#include <apr_strings.h>
+
+#define MS_PER_DAY APR_INT64_C(86400000)
+#define MS_FIRST (-719528 * MS_PER_DAY)    /* 0000-01-01 */
+#define MS_LAST (2932897 * MS_PER_DAY - 1) /* the end of 9999 */
+
+typedef struct date_t {
+    int year, month, day;
+} date_t;
+
+/* Days from 1970-01-01. */
+static int days_from_date(date_t d)
+{
+    int y = d.year - (d.month <= 2) + 400;
+    int month = (d.month + 9) % 12;
+
+    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * month + 2) / 5 + d.day -
+           1 - 719468 - 146097;
+}
+
+static date_t date_from_days(int days)
+{
+    date_t d;
+    int n = days + 719468 + 146097;
+    int era = n / 146097, doe = n % 146097;
+    int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int month = (5 * doy + 2) / 153;
+
+    d.day = doy - (153 * month + 2) / 5 + 1;
+    d.month = month < 10 ? month + 3 : month - 9;
+    d.year = yoe + era * 400 - 400 + (d.month <= 2);
+    return d;
+}
+
+const char *rensei_time_iso(apr_int64_t ms, apr_pool_t *p)
+{
+    apr_int64_t since;
+    date_t d;
+    int in_day;
+
+    ms = ms < MS_FIRST ? MS_FIRST : ms > MS_LAST ? MS_LAST : ms;
+    since = ms - MS_FIRST;
+    d = date_from_days((int)(since / MS_PER_DAY - 719528));
+    in_day = (int)(since % MS_PER_DAY);
+    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year,
+                        d.month, d.day, in_day / 3600000, in_day / 60000 % 60,
+                        in_day / 1000 % 60, in_day % 1000);
+}
+
+/* Exactly n digits with a value from min to max; moves *s past them. */
+static int take_number(int *out, const char **s, int n, int min, int max)
+{
+    int value = 0;
+
+    for (; n > 0; n--, (*s)++) {
+        if (**s < '0' || **s > '9') {
+            return 0;
+        }
+        value = value * 10 + (**s - '0');
+    }
+    *out = value;
+    return value >= min && value <= max;
+}
+
+static int take_char(const char **s, char c)
+{
+    if (**s != c) {
+        return 0;
+    }
+    (*s)++;
+    return 1;
+}
+
+static int take_date(date_t *d, const char **s)
+{
+    static const int lengths[] = {31, 29, 31, 30, 31, 30,
+                                  31, 31, 30, 31, 30, 31};
+    int leap;
+
+    if (!take_number(&d->year, s, 4, 0, 9999) || !take_char(s, '-') ||
+        !take_number(&d->month, s, 2, 1, 12) || !take_char(s, '-') ||
+        !take_number(&d->day, s, 2, 1, lengths[d->month - 1])) {
+        return 0;
+    }
+    leap = d->year % 4 == 0 && (d->year % 100 != 0 || d->year % 400 == 0);
+    return leap || d->month != 2 || d->day <= 28;
+}
+
+/* ".1" to ".123456789", or nothing, as milliseconds. */
+static int take_fraction(int *ms, const char **s)
+{
+    int digits;
+
+    *ms = 0;
+    if (!take_char(s, '.')) {
+        return 1;
+    }
+    for (digits = 0; **s >= '0' && **s <= '9'; digits++, (*s)++) {
+        if (digits < 3) {
+            *ms = *ms * 10 + (**s - '0');
+        }
+    }
+    for (int i = digits; i < 3; i++) {
+        *ms *= 10;
+    }
+    return digits >= 1 && digits <= 9;
+}
+
+static int take_offset(int *minutes, const char **s)
+{
+    int sign = **s == '-' ? -1 : 1, hour, minute;
+
+    *minutes = 0;
+    if (take_char(s, 'Z') || take_char(s, 'z')) {
+        return 1;
+    }
+    if ((!take_char(s, '+') && !take_char(s, '-')) ||
+        !take_number(&hour, s, 2, 0, 23) || !take_char(s, ':') ||
+        !take_number(&minute, s, 2, 0, 59)) {
+        return 0;
+    }
+    *minutes = sign * (hour * 60 + minute);
+    return 1;
+}
+
+int rensei_time_parse(apr_int64_t *ms, const char *s)
+{
+    date_t d;
+    int hour, minute, second, fraction, offset;
+    apr_int64_t minutes;
+
+    if (!take_date(&d, &s) || !(take_char(&s, 'T') || take_char(&s, 't')) ||
+        !take_number(&hour, &s, 2, 0, 23) || !take_char(&s, ':') ||
+        !take_number(&minute, &s, 2, 0, 59) || !take_char(&s, ':') ||
+        !take_number(&second, &s, 2, 0, 60) || !take_fraction(&fraction, &s) ||
+        !take_offset(&offset, &s) || *s != '\0') {
+        return 0;
+    }
+    minutes =
+        (apr_int64_t)days_from_date(d) * 1440 + hour * 60 + minute - offset;
+    /* a leap second ends a UTC day (RFC 3339 5.7) */
+    if (second == 60 && (minutes + 719529 * APR_INT64_C(1440)) % 1440 != 1439) {
+        return 0;
+    }
+    *ms = (minutes * 60 + second) * 1000 + fraction;
+    return 1;
+}

@@ -1,0 +1,403 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+#include "unit_store.h"
+#include "rensei_grant.h"
+#include "rensei_id.h"
+
+#include <apr_strings.h>
+
+#define ABSENT "m2m_0123456789abcdef0123456789abcdef"
+
+static rensei_err_t err;
+static rensei_org_t org;
+static rensei_client_t client;
+static const char *secret;
+static rensei_token_t token;
+static rensei_issuer_t issuer;
+static rensei_claims_t claims;
+
+static void begin_as(const char *scopes)
+{
+    rensei_ring_t *ring;
+    const char *key = "0123456789abcdef0123456789abcdef";
+
+    ck_assert_int_eq(rensei_ring_create(&ring, test_pool), APR_SUCCESS);
+    ck_assert_ok(rensei_ring_add_secret(ring, key, strlen(key), NULL, &err),
+                 err);
+    issuer = (rensei_issuer_t){.ring = ring,
+                               .issuer = "rensei-platform",
+                               .audience = "rensei-api",
+                               .lifetime = 3600,
+                               .vocab = rensei_vocab_default()};
+    org = test_org("Acme");
+    client = test_client(&org, "CI", scopes, &secret);
+}
+
+static apr_status_t ask(const rensei_token_request_t *req)
+{
+    memset(&token, 0, sizeof(token));
+    return rensei_grant_token(&token, test_store(), &issuer, req, &test_actor,
+                              test_pool, &err);
+}
+
+static apr_status_t grant(const char *scope)
+{
+    rensei_token_request_t req = {.grant_type = "client_credentials",
+                                  .client_id = client.id,
+                                  .client_secret = secret,
+                                  .scope = scope};
+
+    return ask(&req);
+}
+
+/* The claims of the token just issued, as the gateway reads them. */
+static const rensei_claims_t *issued(void)
+{
+    rensei_expect_t want = {"rensei-platform", "rensei-api", 10};
+    rensei_jws_t jws;
+
+    ck_assert_ok(rensei_jws_verify(&jws, token.access_token,
+                                   strlen(token.access_token), issuer.ring,
+                                   test_pool, &err),
+                 err);
+    ck_assert_ok(rensei_claims_read(&claims, &jws, &want,
+                                    apr_time_sec(test_now), test_pool, &err),
+                 err);
+    return &claims;
+}
+
+static const char *text(rensei_str_t s)
+{
+    return apr_pstrmemdup(test_pool, s.p, s.n);
+}
+
+static int tokens_issued(void)
+{
+    return test_sql_count("rensei_audit WHERE event = 'm2m.token_issued'");
+}
+
+START_TEST(token_has_its_claims)
+{
+    const rensei_claims_t *c;
+    json_t *all;
+
+    begin_as("workers:read sessions:read");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_int_eq(token.expires_in, 3600);
+    ck_assert_str_eq(token.scope, "workers:read sessions:read");
+    c = issued();
+    ck_assert_int_eq(c->typ, RENSEI_TYP_M2M);
+    ck_assert_str_eq(text(c->sub), client.id);
+    ck_assert_str_eq(text(c->org), org.id);
+    ck_assert_int_eq(c->workspace.n, 0);
+    ck_assert(rensei_id_valid(RENSEI_ID_TOKEN, c->jti.p, c->jti.n));
+    ck_assert_int_eq(c->iat, TEST_NOW_S);
+    ck_assert_int_eq(c->exp, TEST_NOW_S + 3600);
+    ck_assert_str_eq(rensei_scopes_text(&c->scopes, test_pool),
+                     "workers:read sessions:read");
+    all = test_json(text(c->payload));
+    ck_assert_int_eq(json_object_size(all), 8);
+    ck_assert(json_is_array(json_object_get(all, "scopes")));
+    ck_assert_str_eq(json_string_value(json_object_get(all, "iss")),
+                     "rensei-platform");
+    ck_assert_str_eq(json_string_value(json_object_get(all, "aud")),
+                     "rensei-api");
+}
+END_TEST
+
+START_TEST(event_and_last_use)
+{
+    rensei_event_t ev;
+    const rensei_claims_t *c;
+
+    begin_as("workers:read");
+    ck_assert_ok(grant(NULL), err);
+    c = issued();
+    ev = test_last_event(org.id);
+    ck_assert_str_eq(ev.event, "m2m.token_issued");
+    ck_assert_str_eq(ev.target, client.id);
+    ck_assert_str_eq(ev.actor.id, client.id);
+    ck_assert_str_eq(ev.actor.type, "m2m_client");
+    ck_assert_str_eq(ev.actor.ip, "192.0.2.1");
+    ck_assert_str_eq(ev.details,
+                     apr_psprintf(test_pool,
+                                  "{\"jti\":\"%s\",\"scopes\":[\"workers:read"
+                                  "\"],\"expiresAt\":1769864400000}",
+                                  text(c->jti)));
+    ck_assert_int_eq(test_sql_count(apr_psprintf(
+                         test_pool, "rensei_audit WHERE details LIKE '%%%s%%'",
+                         strrchr(token.access_token, '.'))),
+                     0);
+    ck_assert_ok(rensei_client_get(&client, test_store(), org.id, client.id,
+                                   test_pool, &err),
+                 err);
+    ck_assert_int_eq(client.last_used_at, test_now_ms());
+
+    test_later(-50); /* another gateway's clock: it does not move back */
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_ok(rensei_client_get(&client, test_store(), org.id, client.id,
+                                   test_pool, &err),
+                 err);
+    ck_assert_int_eq(client.last_used_at, test_now_ms() + 50000);
+    ck_assert_int_eq(tokens_issued(), 2);
+}
+END_TEST
+
+START_TEST(each_token_is_another)
+{
+    const char *first;
+
+    begin_as("");
+    ck_assert_ok(grant(NULL), err);
+    first = token.access_token;
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_str_ne(first, token.access_token);
+}
+END_TEST
+
+START_TEST(scopes_narrow)
+{
+    begin_as("workers:read workers:write sessions:read");
+    ck_assert_ok(grant("sessions:read workers:read"), err);
+    ck_assert_str_eq(token.scope, "sessions:read workers:read");
+    ck_assert_str_eq(rensei_scopes_text(&issued()->scopes, test_pool),
+                     "sessions:read workers:read");
+    ck_assert_ok(grant("sessions:read sessions:read"), err);
+    ck_assert_str_eq(token.scope, "sessions:read");
+}
+END_TEST
+
+START_TEST(scopes_never_widen)
+{
+    static const char *const bad[] = {"agents:read",
+                                      "workers:read agents:read",
+                                      "*",
+                                      "org:read",
+                                      "workers",
+                                      "WORKERS:READ",
+                                      "a\"b",
+                                      "\xc3\xa9",
+                                      "",
+                                      "  ",
+                                      "a\\b",
+                                      "workers:read\n",
+                                      NULL};
+    int i;
+
+    begin_as("workers:read");
+    for (i = 0; bad[i]; i++) {
+        ck_assert_err(grant(bad[i]), err, RENSEI_E_INVALID_SCOPE);
+        ck_assert_ptr_null(token.access_token);
+    }
+    ck_assert_int_eq(tokens_issued(), 0);
+    ck_assert_ok(grant("workers:read"), err);
+}
+END_TEST
+
+START_TEST(star_gives_its_vocabulary)
+{
+    begin_as("*");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_str_eq(token.scope, "*");
+    ck_assert_ok(grant("*"), err);
+    ck_assert_str_eq(token.scope, "*");
+    ck_assert_ok(grant("agents:write workers:read"), err);
+    ck_assert_str_eq(token.scope, "agents:write workers:read");
+    /* ... and no other's. */
+    ck_assert_err(grant("org:read"), err, RENSEI_E_INVALID_SCOPE);
+    ck_assert_err(grant("workers:register"), err, RENSEI_E_INVALID_SCOPE);
+    ck_assert_err(grant("workflows:read"), err, RENSEI_E_INVALID_SCOPE);
+}
+END_TEST
+
+START_TEST(no_scopes_is_a_token_without)
+{
+    begin_as("");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_str_eq(token.scope, "");
+    ck_assert_int_eq(issued()->scopes.count, 0);
+    ck_assert_err(grant("workers:read"), err, RENSEI_E_INVALID_SCOPE);
+}
+END_TEST
+
+static void client_set(const char *json)
+{
+    rensei_client_spec_t spec;
+
+    ck_assert_ok(
+        rensei_client_spec_read(&spec, test_json(json), 0, test_pool, &err),
+        err);
+    ck_assert_ok(rensei_client_update(&client, test_store(), org.id, client.id,
+                                      &spec, rensei_vocab_default(), NULL,
+                                      &test_actor, test_pool, &err),
+                 err);
+}
+
+START_TEST(lifetimes)
+{
+    begin_as("");
+    client_set("{\"tokenLifetime\":600}");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_int_eq(token.expires_in, 600);
+    ck_assert_int_eq(issued()->exp, TEST_NOW_S + 600);
+    /* Never beyond the client's own end, not even by a part of a second. */
+    client_set("{\"expiresAt\":\"2026-01-31T12:05:00.900Z\"}");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_int_eq(token.expires_in, 300);
+    ck_assert_int_eq(issued()->exp, TEST_NOW_S + 300);
+    client_set("{\"tokenLifetime\":null}");
+    issuer.lifetime = 120;
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_int_eq(token.expires_in, 120);
+}
+END_TEST
+
+START_TEST(workspace_claim)
+{
+    rensei_client_spec_t spec = {0};
+    rensei_workspace_t ws;
+
+    begin_as("");
+    ws = test_workspace(&org, "w");
+    spec.set =
+        RENSEI_CLIENT_NAME | RENSEI_CLIENT_SCOPES | RENSEI_CLIENT_WORKSPACE;
+    spec.name = "in a workspace";
+    spec.workspace = ws.id;
+    ck_assert_ok(rensei_client_create(&client, &secret, test_store(), org.id,
+                                      &spec, rensei_vocab_default(), NULL,
+                                      &test_actor, test_pool, &err),
+                 err);
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_str_eq(text(issued()->workspace), ws.id);
+}
+END_TEST
+
+START_TEST(requests_that_lack_something)
+{
+    rensei_token_request_t req = {0};
+
+    begin_as("");
+    ck_assert_field(ask(&req), err, "grant_type");
+    req.grant_type = "password";
+    ck_assert_err(ask(&req), err, RENSEI_E_UNSUPPORTED_GRANT);
+    req.grant_type = "";
+    ck_assert_err(ask(&req), err, RENSEI_E_UNSUPPORTED_GRANT);
+    req.grant_type = "client_credentials";
+    ck_assert_field(ask(&req), err, "client_id");
+    req.client_id = client.id;
+    ck_assert_field(ask(&req), err, "client_secret");
+    ck_assert_int_eq(
+        test_sql_count("rensei_audit WHERE event = 'm2m.auth_failed'"), 0);
+}
+END_TEST
+
+/* The scope is looked at after the secret: nobody learns a client's scopes
+ * without being the client. */
+START_TEST(bad_credentials)
+{
+    rensei_token_request_t req = {.grant_type = "client_credentials",
+                                  .scope = "agents:read"};
+
+    begin_as("workers:read");
+    req.client_id = client.id;
+    req.client_secret = "wrong";
+    ck_assert_err(ask(&req), err, RENSEI_E_INVALID_CLIENT);
+    req.client_id = ABSENT;
+    req.client_secret = secret;
+    ck_assert_err(ask(&req), err, RENSEI_E_INVALID_CLIENT);
+    ck_assert_int_eq(
+        test_sql_count("rensei_audit WHERE event = 'm2m.auth_failed'"), 2);
+    ck_assert_ok(rensei_client_revoke(&client, test_store(), org.id, client.id,
+                                      NULL, &test_actor, test_pool, &err),
+                 err);
+    ck_assert_err(grant(NULL), err, RENSEI_E_INVALID_CLIENT);
+    ck_assert_ptr_null(token.access_token);
+    ck_assert_int_eq(tokens_issued(), 0);
+}
+END_TEST
+
+/* Randomness that revokes the client when it is asked for: between the
+ * authentication and the issue, where the token's id is made. */
+static apr_status_t revoking_random(void *baton, unsigned char *buf,
+                                    apr_size_t n)
+{
+    int *calls = baton;
+
+    if ((*calls)++ == 0) {
+        test_sql("UPDATE rensei_clients SET revoked_at = 1");
+    }
+    return test_sys->random(NULL, buf, n);
+}
+
+START_TEST(revoked_in_between)
+{
+    int calls = 0;
+    rensei_sys_t sys = {test_sys->now, revoking_random, &calls};
+    rensei_token_request_t req = {.grant_type = "client_credentials"};
+    rensei_store_t *st;
+
+    begin_as("workers:read");
+    req.client_id = client.id;
+    req.client_secret = secret;
+    ck_assert_ok(rensei_store_open(&st, test_store_driver(),
+                                   test_store_params(), &sys, test_pool, &err),
+                 err);
+    ck_assert_err(rensei_grant_token(&token, st, &issuer, &req, &test_actor,
+                                     test_pool, &err),
+                  err, RENSEI_E_INVALID_CLIENT);
+    ck_assert_int_gt(calls, 0);
+    ck_assert_ptr_null(token.access_token);
+    ck_assert_int_eq(tokens_issued(), 0);
+}
+END_TEST
+
+START_TEST(nothing_to_sign_with)
+{
+    rensei_ring_t *empty;
+
+    begin_as("");
+    ck_assert_int_eq(rensei_ring_create(&empty, test_pool), APR_SUCCESS);
+    issuer.ring = empty;
+    ck_assert_err(grant(NULL), err, RENSEI_E_UNAVAILABLE);
+    issuer.ring = NULL;
+    ck_assert_err(grant(NULL), err, RENSEI_E_UNAVAILABLE);
+    ck_assert_int_eq(tokens_issued(), 0);
+    ck_assert_ptr_null(token.access_token);
+}
+END_TEST
+
+START_TEST(no_event_no_token)
+{
+    begin_as("");
+    test_sql("ALTER TABLE rensei_audit RENAME TO gone");
+    ck_assert_err(grant(NULL), err, RENSEI_E_UNAVAILABLE);
+    ck_assert_ptr_null(token.access_token);
+    test_sql("ALTER TABLE gone RENAME TO rensei_audit");
+    ck_assert_str_eq(test_sql_value("SELECT last_used_at FROM rensei_clients"),
+                     "");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_int_eq(tokens_issued(), 1);
+}
+END_TEST
+
+Suite *suite_grant(void)
+{
+    TCase *tc;
+    Suite *s = test_suite("grant", &tc);
+
+    tcase_add_test(tc, token_has_its_claims);
+    tcase_add_test(tc, event_and_last_use);
+    tcase_add_test(tc, each_token_is_another);
+    tcase_add_test(tc, scopes_narrow);
+    tcase_add_test(tc, scopes_never_widen);
+    tcase_add_test(tc, star_gives_its_vocabulary);
+    tcase_add_test(tc, no_scopes_is_a_token_without);
+    tcase_add_test(tc, lifetimes);
+    tcase_add_test(tc, workspace_claim);
+    tcase_add_test(tc, requests_that_lack_something);
+    tcase_add_test(tc, bad_credentials);
+    tcase_add_test(tc, revoked_in_between);
+    tcase_add_test(tc, nothing_to_sign_with);
+    tcase_add_test(tc, no_event_no_token);
+    return s;
+}
