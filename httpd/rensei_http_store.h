@@ -20,6 +20,10 @@ typedef struct rensei_http_store_t rensei_http_store_t;
 /** In the optional_fn_retrieve hook: finds mod_dbd's functions. */
 void rensei_http_store_retrieve(void);
 
+/** In the child_init hook: the modules of a process write to the store in
+ * turn. */
+void rensei_http_store_child_init(apr_pool_t *p, server_rec *s);
+
 /** Is mod_dbd loaded? */
 int rensei_http_store_available(void);
 
