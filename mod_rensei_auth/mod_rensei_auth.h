@@ -9,6 +9,7 @@
 #ifndef MOD_RENSEI_AUTH_H
 #define MOD_RENSEI_AUTH_H
 
+#include "rensei_client.h"
 #include "rensei_jwt.h"
 #include "rensei_principal.h"
 
@@ -22,7 +23,14 @@ typedef struct rensei_policy_t {
     rensei_expect_t expect;
     const rensei_vocab_t *vocab;
     int stateless; /* RenseiRevocation expiry: tokens by signature alone */
+    const char *base_url; /* RenseiBaseURL, or NULL: as the request says */
 } rensei_policy_t;
+
+/** What mod_rensei_token gives back: the custom claims that a token of this
+ * client would have in this virtual host, as the text of a JSON object in p. */
+APR_DECLARE_OPTIONAL_FN(const char *, rensei_token_claims,
+                        (server_rec * s, const rensei_client_t *client,
+                         apr_pool_t *p));
 
 /** The policy of a virtual host; never NULL at request time. */
 APR_DECLARE_OPTIONAL_FN(const rensei_policy_t *, rensei_auth_policy,
@@ -37,5 +45,18 @@ APR_DECLARE_OPTIONAL_FN(const rensei_principal_t *, rensei_auth_principal,
  * client, key, worker or organisation that changed: no child of this httpd
  * uses what it had cached of it from then on. */
 APR_DECLARE_OPTIONAL_FN(void, rensei_auth_changed, (const char *subject));
+
+/** Seconds until that client may try its secret again from that address, 0:
+ * now (RenseiThrottle). Ask before trying; then a right secret has to wait,
+ * too, or the answer would tell it. Of client "": until further failures from
+ * that address, of whatever client, are worth recording. */
+APR_DECLARE_OPTIONAL_FN(int, rensei_auth_wait,
+                        (server_rec * s, const char *client,
+                         const char *address));
+
+/** A client's secret was wrong, or there is no such client. */
+APR_DECLARE_OPTIONAL_FN(void, rensei_auth_failed,
+                        (server_rec * s, const char *client,
+                         const char *address));
 
 #endif

@@ -1,0 +1,243 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+#include "auth_forward.h"
+#include "auth_conf.h"
+#include "auth_request.h"
+#include "rensei_json.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#define PREFIX "x-rensei-"
+#define PREFIX_LEN 9
+
+/* A CGI or WSGI server writes X_Rensei_Org and X-Rensei-Org as the same
+ * variable, so they are the same header here. */
+static int is_ours(const char *name, apr_size_t n)
+{
+    apr_size_t i;
+
+    if (n < PREFIX_LEN) {
+        return 0;
+    }
+    for (i = 0; i < PREFIX_LEN; i++) {
+        char c = name[i] == '_' ? '-' : (char)apr_tolower(name[i]);
+        if (c != PREFIX[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* `Connection: X-Rensei-Org` tells the next proxy, httpd's own, to drop the
+ * header that we are going to add. Such a name has no business there. */
+static void clean_connection(request_rec *r)
+{
+    const char *value = apr_table_get(r->headers_in, "Connection");
+    const char *kept = NULL;
+    char *list, *token, *last = NULL;
+
+    if (!value || !strpbrk(value, "xX")) {
+        return;
+    }
+    list = apr_pstrdup(r->pool, value);
+    for (token = apr_strtok(list, ", \t", &last); token;
+         token = apr_strtok(NULL, ", \t", &last)) {
+        if (!is_ours(token, strlen(token))) {
+            kept = kept ? apr_pstrcat(r->pool, kept, ", ", token, NULL) : token;
+        }
+    }
+    if (kept) {
+        apr_table_setn(r->headers_in, "Connection", kept);
+    }
+    else {
+        apr_table_unset(r->headers_in, "Connection");
+    }
+}
+
+int auth_forward_drop_forged(request_rec *r)
+{
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *e = (const apr_table_entry_t *)all->elts;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        if ((e[i].key[0] == 'x' || e[i].key[0] == 'X') &&
+            is_ours(e[i].key, strlen(e[i].key))) {
+            apr_table_unset(r->headers_in, e[i].key);
+            e = (const apr_table_entry_t *)all->elts;
+            i = -1; /* the table was closed up */
+        }
+    }
+    clean_connection(r);
+    return DECLINED;
+}
+
+/* The six facts, once for both uses. */
+static void set_identity(apr_table_t *t, const rensei_principal_t *pr,
+                         const char *const name[6], apr_pool_t *p)
+{
+    const char *value[6];
+    int i;
+
+    value[0] = pr->sub;
+    value[1] = pr->org;
+    value[2] = pr->workspace;
+    value[3] = rensei_scopes_text(&pr->scopes, p);
+    value[4] = rensei_kind_name(pr->kind);
+    value[5] = pr->credential;
+    for (i = 0; i < 6; i++) {
+        if (value[i]) {
+            apr_table_setn(t, name[i], value[i]);
+        }
+        else {
+            apr_table_unset(t, name[i]);
+        }
+    }
+}
+
+/* A claim may be any text, and go into a header: what is not printable ASCII
+ * is percent-encoded, as is the percent sign. A line break in a claim must
+ * not become a header of its own. */
+static const char *encoded(rensei_str_t s, apr_pool_t *p)
+{
+    char *out = apr_palloc(p, s.n * 3 + 1), *to = out;
+    apr_size_t i;
+
+    for (i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c > 0x20 && c < 0x7f && c != '%') {
+            *to++ = (char)c;
+        }
+        else if (c == ' ' && i > 0 && i + 1 < s.n) {
+            *to++ = ' ';
+        }
+        else {
+            *to++ = '%';
+            *to++ = "0123456789ABCDEF"[c >> 4];
+            *to++ = "0123456789ABCDEF"[c & 15];
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
+static const char *claim_text(const rensei_json_object_t *claims,
+                              const char *name, apr_pool_t *p)
+{
+    const rensei_json_member_t *m = rensei_json_find(claims, name);
+    return m ? encoded(rensei_json_unescape(m, p), p) : NULL;
+}
+
+/* The claims that the location names: a string as its text, anything else as
+ * its JSON. */
+static void set_claims(apr_table_t *t, const request_rec *r, int as_headers)
+{
+    const apr_array_header_t *list = auth_dir_conf(r)->claims;
+    const rensei_principal_t *pr = auth_request_peek(r)->principal;
+    rensei_json_object_t claims = {.count = 0};
+    int i;
+
+    if (!list) {
+        return;
+    }
+    if (pr->claims.n > 0) {
+        rensei_json_scan(&claims, pr->claims.p, pr->claims.n);
+    }
+    for (i = 0; i < list->nelts; i++) {
+        const forward_claim_t *f = &APR_ARRAY_IDX(list, i, forward_claim_t);
+        const char *name = as_headers ? f->header : f->variable;
+        const char *value = claim_text(&claims, f->claim, r->pool);
+        if (value) {
+            apr_table_setn(t, name, value);
+        }
+        else {
+            apr_table_unset(t, name);
+        }
+    }
+}
+
+int auth_forward_environment(request_rec *r)
+{
+    static const char *const name[6] = {
+        "RENSEI_SUB",    "RENSEI_ORG",  "RENSEI_WORKSPACE",
+        "RENSEI_SCOPES", "RENSEI_KIND", "RENSEI_CREDENTIAL"};
+    const auth_request_t *a = auth_request_peek(r);
+
+    if (!a || !a->principal) {
+        return DECLINED;
+    }
+    set_identity(r->subprocess_env, a->principal, name, r->pool);
+    set_claims(r->subprocess_env, r, 0);
+    return OK;
+}
+
+/* What a backend gets in place of what the client sent. A credential that
+ * nobody looked at (`Require ip` beside ours let the request in) is not for
+ * the backend either. */
+static void set_headers(request_rec *r)
+{
+    static const char *const name[6] = {
+        "X-Rensei-Sub",    "X-Rensei-Org",  "X-Rensei-Workspace",
+        "X-Rensei-Scopes", "X-Rensei-Kind", "X-Rensei-Credential"};
+    const auth_request_t *a = auth_request_peek(r);
+
+    if (auth_dir_conf(r)->forward != 1) {
+        return;
+    }
+    apr_table_unset(r->headers_in, "Authorization");
+    if (a && a->principal) {
+        set_identity(r->headers_in, a->principal, name, r->pool);
+        set_claims(r->headers_in, r, 1);
+    }
+}
+
+int auth_forward_proxy(request_rec *r)
+{
+    set_headers(r);
+    return OK;
+}
+
+/* What mod_proxy is going to ask: by ProxyPass and [P], which set the file
+ * name, or by SetHandler. */
+static const char *proxy_target(const request_rec *r)
+{
+    if (r->proxyreq && r->filename &&
+        strncasecmp(r->filename, "proxy:", 6) == 0) {
+        return r->filename + 6;
+    }
+    if (r->handler && strncasecmp(r->handler, "proxy:", 6) == 0) {
+        return r->handler + 6;
+    }
+    return NULL;
+}
+
+/* Only these run mod_proxy's fixups; any other, and any to come, does not. */
+static int runs_fixups(const char *target)
+{
+    static const char *const scheme[] = {"http:", "https:", "ws:", "wss:"};
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(scheme) / sizeof(scheme[0]); i++) {
+        if (strncasecmp(target, scheme[i], strlen(scheme[i])) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int auth_forward_handler(request_rec *r)
+{
+    const char *target = proxy_target(r);
+
+    if (target && !runs_fixups(target) && auth_dir_conf(r)->forward == 1) {
+        r->headers_in = apr_table_copy(r->pool, r->headers_in);
+        set_headers(r);
+        /* mod_cache looks for Authorization in what is now without: it would
+         * give one caller's answer to the next. */
+        apr_table_setn(r->subprocess_env, "no-cache", "1");
+    }
+    return DECLINED;
+}
