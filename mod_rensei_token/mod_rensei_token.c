@@ -1,0 +1,61 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * mod_rensei_token: the token service. SetHandler rensei-token turns it on;
+ * the table of routes says what it answers.
+ */
+#include "token_call.h"
+#include "rensei_http_store.h"
+#include "token_conf.h"
+#include "rensei_http_log.h"
+#include "token_routes.h"
+#include "token_url.h"
+
+RENSEI_HTTP_LOG_AS(rensei_token);
+
+/* The path of RenseiBaseURL can have as many parts as there are rows. */
+static const rensei_route_t routes[] = {
+    {M_POST, TOKEN_PATH, token_post},
+    {M_POST, TOKEN_INTROSPECT_PATH, token_introspect_post},
+    {M_POST, TOKEN_REVOKE_PATH, token_revoke_post},
+    {M_GET, TOKEN_JWKS_PATH, token_jwks_get},
+    {M_GET, TOKEN_METADATA_PATH, token_metadata_get},
+    {M_GET, TOKEN_METADATA_PATH "/{a}", token_metadata_get},
+    {M_GET, TOKEN_METADATA_PATH "/{a}/{b}", token_metadata_get},
+    {M_GET, TOKEN_METADATA_PATH "/{a}/{b}/{c}", token_metadata_get},
+    {0, NULL, NULL},
+};
+
+static int token_handler(request_rec *r)
+{
+    if (!r->handler || strcmp(r->handler, TOKEN_HANDLER) != 0) {
+        return DECLINED;
+    }
+    return rensei_http_route(r, routes);
+}
+
+static const char *rensei_token_claims(server_rec *s,
+                                       const rensei_client_t *client,
+                                       apr_pool_t *p)
+{
+    const rensei_template_t *t = token_conf(s)->claims;
+    const json_t *claims = t ? rensei_template_claims(t, client, p) : NULL;
+
+    return claims ? rensei_json_dump(claims, p) : "{}";
+}
+
+static void token_hooks(apr_pool_t *p)
+{
+    APR_REGISTER_OPTIONAL_FN(rensei_token_claims);
+    ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
+                       APR_HOOK_MIDDLE);
+    ap_hook_check_config(token_conf_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_optional_fn_retrieve(token_call_retrieve, NULL, NULL,
+                                 APR_HOOK_MIDDLE);
+    ap_hook_handler(token_handler, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+module rensei_token_module = {
+    STANDARD20_MODULE_STUFF, NULL,           NULL,        token_conf_create,
+    token_conf_merge,        token_commands, token_hooks, AP_MODULE_FLAG_NONE,
+};
