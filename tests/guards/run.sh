@@ -1,0 +1,92 @@
+#!/bin/sh
+# Rules that the compiler cannot hold, each with the mistake that it prevents.
+# Usage: tests/guards/run.sh BUILD
+set -u
+build=${1:?the build folder}
+cd "$(dirname "$0")/../.." || exit 1
+# A file, because the end of a pipe is a process of its own.
+verdicts=$(mktemp) || exit 1
+trap 'rm -f "$verdicts"' EXIT
+
+# check NAME: fails when its standard input has any line, and shows it.
+check() {
+    found=$(cat)
+    if [ -z "$found" ]; then
+        echo passed >>"$verdicts"
+    else
+        echo failed >>"$verdicts"
+        printf 'guard: %s\n%s\n' "$1" "$found"
+    fi
+}
+
+# A layer rule that nothing enforces leaks: lib/ would come to need a request.
+grep -nE '#include *[<"](httpd|http_|ap_|mod_|util_|rensei_http_|auth_|token_|admin)' lib/*.[ch] support/*.[ch] |
+    check 'lib/ and support/ include no header of httpd or of a module'
+
+# Two copies of the live state would each think that it is the one.
+for m in auth token admin; do
+    for o in auth token admin; do
+        [ $m = $o ] && continue
+        grep -nE "#include *[<\"](mod_rensei_$o|${o}_)" mod_rensei_$m/*.[ch] | grep -v '"mod_rensei_auth.h"'
+    done
+done | check 'a module includes no other module'"'"'s header but the contract'
+
+grep -nE '#include *[<"](auth_|token_|admin)' httpd/*.[ch] |
+    check 'httpd/ includes no header of a module'
+
+# APR loads modules RTLD_GLOBAL: with one more exported symbol the second
+# module silently runs the first one's copy of the library.
+for m in rensei_auth rensei_token rensei_admin; do
+    nm -D --defined-only "$build/mod_$m.so" | awk '{print $3}' |
+        grep -vx "${m}_module" | sed "s/^/mod_$m.so exports /"
+    nm -D --defined-only "$build/mod_$m.so" | grep -q " ${m}_module$" ||
+        echo "mod_$m.so does not export ${m}_module"
+done | check 'a module exports its record alone'
+
+# A directive that nobody can find, or that the sample configuration forgot.
+directives=$(grep -hoE '"Rensei[A-Za-z]+"' mod_rensei_*/*.[ch] | tr -d '"' | sort -u)
+for d in $directives; do
+    grep -q "^### $d\$" docs/directives.md || echo "$d: no section in docs/directives.md"
+    grep -q "$d" conf.d/rensei.conf || echo "$d: not in conf.d/rensei.conf"
+done | check 'each directive is documented'
+grep -hoE '^### Rensei[A-Za-z]+' docs/directives.md | sed 's/### //' | while read -r d; do
+    echo "$directives" | grep -qx "$d" || echo "$d: documented, but not in the code"
+done | check 'each documented directive exists'
+
+# A number used twice sends the administrator to the wrong explanation.
+grep -hoE 'RSLOG\([0-9]{4}\)' httpd/*.c mod_rensei_*/*.c | sort | uniq -d |
+    check 'a log number is used once'
+grep -hoE 'RSLOG\([0-9]{4}\)' httpd/*.c mod_rensei_*/*.c | grep -oE '[0-9]+' | while read -r n; do
+    grep -q "^| RS$n |" docs/log-messages.md || echo "RS$n: not in docs/log-messages.md"
+done | check 'each log number is documented'
+grep -oE '^\| RS[0-9]{4}' docs/log-messages.md | grep -oE '[0-9]+' | while read -r n; do
+    grep -q "RSLOG($n)" httpd/*.c mod_rensei_*/*.c || echo "RS$n: documented, but not in the code"
+done | check 'each documented log number exists'
+
+# Each has made holes elsewhere: no bound, or no way to tell a bad number.
+grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|sscanf|atoi|atol|atoll|rand|srand|tmpnam|mktemp|system|popen)\(' lib/*.[ch] httpd/*.[ch] mod_rensei_*/*.[ch] support/*.[ch] |
+    grep -vE '^[^:]+:[0-9]+: *(\*|/\*)' |
+    check 'no banned function'
+
+# SQL anywhere else is SQL that nobody reviews for the organisation in it.
+grep -nE '"[^"]*\b(SELECT|INSERT INTO|UPDATE|DELETE FROM) ' lib/*.c httpd/*.c mod_rensei_*/*.c support/*.c |
+    grep -vE '^lib/rensei_(sql|schema|conn|store)\.c:' |
+    check 'SQL is in lib/rensei_sql.c and lib/rensei_schema.c alone'
+
+# A test that is never run asserts nothing.
+for f in tests/unit/test_*.c; do
+    n=$(basename "$f" .c | sed 's/^test_//')
+    grep -q "SUITE($n)" tests/unit/suites.def || echo "$f is not in suites.def"
+    grep -hoE 'START_TEST\([a-z0-9_]+\)' "$f" | sed 's/START_TEST(//; s/)//' | while read -r t; do
+        [ "$(grep -cw "$t" "$f")" -ge 2 ] || echo "$f: $t is not added to its case"
+    done
+done | check 'each unit test is registered'
+
+# What is on a machine of ours is on no one else's.
+git grep -nE '(^|[^a-z])/(work|farm)/|/root/|TODO|FIXME|\bXXX\b' -- . ':!tests/guards/run.sh' ':!LICENSE' ':!tests/e2e/node/package-lock.json' |
+    check 'no path of a workplace, and no promise left in the code'
+
+passed=$(grep -c passed "$verdicts")
+failed=$(grep -c failed "$verdicts")
+echo "guards: $passed passed, $failed failed"
+[ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]
