@@ -68,6 +68,11 @@ grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|sscanf|atoi|atol|atoll|r
     grep -vE '^[^:]+:[0-9]+: *(\*|/\*)' |
     check 'no banned function'
 
+# On a stale connection PostgreSQL's dereferences NULL and kills the child, and
+# either driver's commits a transaction that was abandoned.
+grep -nE 'apr_dbd_transaction_(start|end)\(' lib/*.c httpd/*.c mod_rensei_*/*.c support/*.c |
+    check 'transactions are our own statements, not apr_dbd'"'"'s'
+
 # SQL anywhere else is SQL that nobody reviews for the organisation in it.
 grep -nE '"[^"]*\b(SELECT|INSERT INTO|UPDATE|DELETE FROM) ' lib/*.c httpd/*.c mod_rensei_*/*.c support/*.c |
     grep -vE '^lib/rensei_(sql|schema|conn|store)\.c:' |
