@@ -19,7 +19,7 @@ from authlib.jose import JsonWebKey
 
 from harness import where
 
-TOOL = where.BUILD / "renseictl"
+TOOL = where.tool()
 OK, FAILED, USAGE, NOT_FOUND, REFUSED = range(5)
 KEY = re.compile(r"rsk_live_[0-9a-f]{64}")
 SECRET = re.compile(r"m2ms_[0-9a-f]{64}")

@@ -33,10 +33,8 @@ class Store:
 
     def ctl(self, *args):
         """Runs renseictl --json as the server's account; its answer."""
-        tool = where.BUILD / "renseictl"
-        assert tool.exists(), f"{tool} is not there: run make first"
         done = subprocess.run(
-            [tool, "--json", "--store", self.spec, *args],
+            [where.tool(), "--json", "--store", self.spec, *args],
             text=True, capture_output=True, timeout=60, cwd="/",
             **where.as_server_user())
         if done.returncode != 0:

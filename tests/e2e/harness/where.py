@@ -1,6 +1,7 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 """Where things are on this machine, and whom the server runs as."""
 
+import atexit
 import functools
 import grp
 import os
@@ -41,6 +42,19 @@ def run_folder(prefix):
     path = Path(tempfile.mkdtemp(prefix=f"rensei-{prefix}-"))
     own(path, 0o755)
     return path
+
+
+@functools.lru_cache(maxsize=None)
+def tool():
+    """renseictl, where the server's account can run it: a checkout may be in
+    a folder that only root may enter."""
+    built = BUILD / "renseictl"
+    assert built.exists(), f"{built} is not there: run make first"
+    if not AS_ROOT:
+        return built
+    folder = run_folder("tool")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(shutil.copy(built, folder))
 
 
 def as_server_user():
