@@ -856,8 +856,7 @@ def test_the_request_id_is_the_access_logs(gate, a):
     since = len(gate.access())
     made = a.client(name="traced")
     request_id = a.events(target=made["clientId"])[0]["requestId"]
-    line = next(line for line in gate.access()[since:].splitlines()
-                if "POST" in line)
+    [line] = gate.wait_for_access('"POST', 1, since)
     assert line.split()[-3] == request_id
 
 

@@ -307,6 +307,18 @@ class Httpd:
     def access(self):
         return self._read("access.log")
 
+    def wait_for_access(self, text, count, since=0):
+        """The lines of the access log with that text, when there are so many:
+        httpd writes them after the answer."""
+        deadline = time.monotonic() + 10
+        while True:
+            lines = [line for line in self.access()[since:].splitlines()
+                     if text in line]
+            if len(lines) >= count:
+                return lines
+            assert time.monotonic() < deadline, self.access()[since:]
+            time.sleep(0.02)
+
     def console(self):
         return self._read("console.log")
 
