@@ -112,6 +112,14 @@ static void depends_on(owner_slot_t *o, int i, const char *subject)
     o->generation[i] = auth_live_generation(o->bucket[i]);
 }
 
+static void depends_on_both(owner_slot_t *o, const char *id, const char *org)
+{
+    depends_on(o, 0, id);
+    depends_on(o, 1, org);
+    o->bucket[2] = o->bucket[1];
+    o->generation[2] = o->generation[1];
+}
+
 /* ---- asking the store ---- */
 
 static owner_state_e state_of(int revoked, int suspended, int org_active)
@@ -143,10 +151,7 @@ apr_status_t auth_ask_key(auth_owner_t *k, rensei_store_t *st,
     k->org = rensei_str(key.org);
     k->workspace = rensei_str(key.workspace);
     k->scopes = rensei_str(rensei_scopes_text(&key.scopes, p));
-    depends_on(&k->o, 0, key.id);
-    depends_on(&k->o, 1, key.org);
-    k->o.bucket[2] = k->o.bucket[1];
-    k->o.generation[2] = k->o.generation[1];
+    depends_on_both(&k->o, key.id, key.org);
     return APR_SUCCESS;
 }
 
@@ -176,10 +181,7 @@ static void client_known(auth_owner_t *k, const rensei_client_t *c,
     k->workspace = rensei_str(c->workspace);
     k->scopes = rensei_str(rensei_scopes_text(&c->scopes, p));
     k->more = rensei_str(revoked);
-    depends_on(&k->o, 0, c->id);
-    depends_on(&k->o, 1, c->org);
-    k->o.bucket[2] = k->o.bucket[1];
-    k->o.generation[2] = k->o.generation[1];
+    depends_on_both(&k->o, c->id, c->org);
 }
 
 apr_status_t auth_ask_client(auth_owner_t *k, rensei_store_t *st,

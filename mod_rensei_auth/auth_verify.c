@@ -287,26 +287,30 @@ static apr_status_t throttled(request_rec *r, const char *id, rensei_err_t *err)
 
 /* Whoever shows a secret that the cache knows to be right need not wait. */
 static apr_status_t secret_owner(auth_owner_t *k, request_rec *r,
-                                 const auth_asked_t *asked, rensei_err_t *err)
+                                 auth_asked_t *asked, rensei_err_t *err)
 {
+    rensei_actor_t actor;
     apr_status_t rv;
 
     if (auth_owner_recall(k, r, asked)) {
         return APR_SUCCESS;
     }
     rv = throttled(r, asked->id, err);
-    if (rv == APR_SUCCESS) {
-        rv = auth_owner_fetch(k, r, auth_ask_secret, asked, err);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    if (rv != APR_SUCCESS && err->code == RENSEI_E_SLOW_DOWN &&
-        asked->actor->muted) {
-        auth_live_failed(r->server, asked->id, r->useragent_ip);
+    actor = rensei_http_actor(r, NULL);
+    actor.muted = auth_live_wait(r->server, "", r->useragent_ip) > 0;
+    asked->actor = &actor;
+    rv = auth_owner_fetch(k, r, auth_ask_secret, asked, err);
+    if (rv == APR_SUCCESS || (err->code != RENSEI_E_INVALID_CLIENT &&
+                              err->code != RENSEI_E_SLOW_DOWN)) {
+        return rv;
     }
-    if (rv != APR_SUCCESS && err->code == RENSEI_E_INVALID_CLIENT) {
-        auth_live_failed(r->server, asked->id, r->useragent_ip);
-        return refuse(err, "The client id or secret is not valid.");
-    }
-    return rv;
+    auth_live_failed(r->server, asked->id, r->useragent_ip);
+    return err->code == RENSEI_E_INVALID_CLIENT
+               ? refuse(err, "The client id or secret is not valid.")
+               : rv;
 }
 
 /* As with its token, which it would have to ask for, and be allowed. */
@@ -328,11 +332,9 @@ apr_status_t auth_verify_secret(const rensei_principal_t **out, request_rec *r,
 {
     rensei_principal_t *pr = apr_pcalloc(r->pool, sizeof(*pr));
     auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
-    rensei_actor_t actor = rensei_http_actor(r, NULL);
-    auth_asked_t asked = {.text = basic, .actor = &actor, .server = r->server};
+    auth_asked_t asked = {.text = basic, .server = r->server};
     apr_status_t rv;
 
-    actor.muted = auth_live_wait(r->server, "", r->useragent_ip) > 0;
     if (!auth_conf_has_store(auth_server_conf(r->server))) {
         return refuse(err, "Client secrets are not accepted here.");
     }
