@@ -71,6 +71,7 @@ CRASH = re.compile(r"exit signal|AddressSanitizer|runtime error:|"
                    r"double free|stack smashing|Assertion .* failed")
 
 
+UP = "resuming normal operations"
 LOGS = ("error.log", "access.log", "console.log")
 
 
@@ -210,6 +211,7 @@ class Httpd:
             assert path.exists(), f"{path} is not there: run make first"
 
     def _spawn(self):
+        self._ups = self.log().count(UP)
         console = open(self.dir / "console.log", "ab")
         self.process = subprocess.Popen(
             self.command("-DFOREGROUND"), env=self.env, cwd="/",
@@ -218,7 +220,9 @@ class Httpd:
         console.close()
 
     def _wait_until_up(self):
-        """True when the port answers, False when it was taken."""
+        """True when it serves, False when the port was taken. A port that
+        takes connections is not enough: httpd listens before it has read
+        all that it reads at its start."""
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -226,13 +230,18 @@ class Httpd:
                 if "Address already in use" in said:
                     return False
                 raise AssertionError("httpd ended at once:\n" + said)
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            if self.log().count(UP) > self._ups and self._answers():
                 return True
-            except OSError:
-                time.sleep(0.02)
+            time.sleep(0.02)
         self._kill()
         raise AssertionError("httpd does not answer:\n" + self.log())
+
+    def _answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
 
     def stop(self):
         if self in Httpd.running:
@@ -266,11 +275,10 @@ class Httpd:
 
     def graceful(self):
         """A graceful restart, awaited."""
-        mark = "resuming normal operations"
-        before = self.log().count(mark)
+        before = self.log().count(UP)
         self.process.send_signal(signal.SIGUSR1)
         deadline = time.monotonic() + START_TIMEOUT
-        while self.log().count(mark) == before:
+        while self.log().count(UP) == before:
             assert self.process.poll() is None, (
                 "the graceful restart ended the server:\n"
                 + self.console() + self.log()[-4000:])
