@@ -5,6 +5,7 @@
 #   make start/stop the same in the background
 #   make test       all tests
 #   make check-unit the unit tests alone
+#   make bench      what it costs, next to others (QUICK=1: in minutes)
 #   make lint       formatting, compiler and static analysis
 #   make install    modules, renseictl and conf.d/ (DESTDIR is honoured)
 
@@ -89,6 +90,12 @@ check-unit: $(BUILD)/unit
 test: all $(BUILD)/unit
 	tests/run.sh $(BUILD)
 
+.PHONY: bench
+bench: all
+	cd bench && npm ci --no-audit --no-fund || echo "oidc-provider is left out"
+	RENSEI_BUILD='$(abspath $(BUILD))' bench/bench.py all \
+		$(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 .PHONY: lint
 lint: all
 	tests/lint.sh '$(filter-out -MMD -MP,$(CFLAGS_ALL)) $(INC_LIB) $(INC_HTTPD)'
@@ -111,9 +118,9 @@ goal = $(filter $(1),$(GOALS))
 ifneq ($(filter-out clean format stop,$(GOALS)),)
 include $(BUILD)/packages.mk
 $(BUILD)/packages.mk: FORCE
-	@sh support/packages.sh $(if $(call goal,run start test packages),--install) \
-		--stamp $@ build $(if $(call goal,run start test packages),run) \
-		$(if $(call goal,test),test) $(if $(call goal,lint),lint)
+	@sh support/packages.sh $(if $(call goal,run start test bench packages),--install) \
+		--stamp $@ build $(if $(call goal,run start test bench packages),run) \
+		$(if $(call goal,test),test) $(if $(call goal,bench),bench) $(if $(call goal,lint),lint)
 endif
 .PHONY: FORCE packages
 FORCE:

@@ -16,13 +16,16 @@
 int rensei_http_reply(request_rec *r, int status, json_t *body)
 {
     const char *text = rensei_json_dump(body, r->pool);
-    int n;
 
     json_decref(body);
-    if (!text) {
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    n = (int)strlen(text);
+    return text ? rensei_http_reply_text(r, status, text)
+                : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int rensei_http_reply_text(request_rec *r, int status, const char *text)
+{
+    int n = (int)strlen(text);
+
     r->status = status;
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, n);

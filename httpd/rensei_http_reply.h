@@ -19,6 +19,9 @@
  * r->status set. */
 int rensei_http_reply(request_rec *r, int status, json_t *body);
 
+/** The same with a body that is text already. */
+int rensei_http_reply_text(request_rec *r, int status, const char *text);
+
 /** Answers an error: `{"error","error_description"[,"field"]}`; Retry-After
  * on 503 and 429. Logs it once: code UNAVAILABLE and INTERNAL at error level
  * with the cause, all others at info. For a handler to return. */

@@ -33,4 +33,12 @@ typedef struct rensei_route_t {
  * @param routes ends with a row of pattern NULL */
 int rensei_http_route(request_rec *r, const rensei_route_t *routes);
 
+/** Is the request for that handler? httpd asks each of them of each request,
+ * so mostly no, and that is no call. */
+static inline int rensei_http_handles(const request_rec *r, const char *handler)
+{
+    return r->handler && *r->handler == *handler &&
+           strcmp(r->handler, handler) == 0;
+}
+
 #endif

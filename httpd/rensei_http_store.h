@@ -17,25 +17,32 @@
 
 typedef struct rensei_http_store_t rensei_http_store_t;
 
-/** In the optional_fn_retrieve hook: finds mod_dbd's functions. */
+/** In the optional_fn_retrieve hook: finds mod_dbd's functions, and who is
+ * told of audit events. */
 void rensei_http_store_retrieve(void);
 
-/** In the child_init hook: the modules of a process write to the store in
- * turn. */
+/** In the child_init hook: the modules and processes of a server write to
+ * SQLite in turn. */
 void rensei_http_store_child_init(apr_pool_t *p, server_rec *s);
 
 /** Is mod_dbd loaded? */
 int rensei_http_store_available(void);
 
-/** Takes a connection of the virtual host's pool. Only in a child.
+/** A store that takes a connection of the virtual host's pool when its first
+ * statement is run: what turns out not to need one does not wait for one. Only
+ * in a child.
  * @param store what the rules of lib/ take
  * @return err UNAVAILABLE */
 apr_status_t rensei_http_store_open(rensei_http_store_t **out,
                                     rensei_store_t **store, server_rec *s,
                                     apr_pool_t *p, rensei_err_t *err);
 
-/** Gives it back; a transaction still open is rolled back. Also done by p's
- * cleanup, if it was not called. */
+/** Which file a statement that was run was answered from: a number that is
+ * another one when the file was replaced. 0 for PostgreSQL. */
+apr_uint64_t rensei_http_store_file(const rensei_http_store_t *h);
+
+/** Gives the connection back; a transaction still open is rolled back. Also
+ * done by p's cleanup, if it was not called. The store is over then. */
 void rensei_http_store_close(rensei_http_store_t *h);
 
 #endif

@@ -1,33 +1,30 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
+#include "rensei_apikey_change.h"
 #include "rensei_apikey_row.h"
 #include "rensei_apikey_spec.h"
 #include "rensei_client.h"
 #include "rensei_field.h"
-#include "rensei_id.h"
+#include "rensei_grantor.h"
+#include "rensei_limits.h"
 
 #include <apr_strings.h>
 #include <string.h>
 
-static apr_status_t no_key(rensei_err_t *err)
+static apr_status_t key_select(rensei_apikey_t *out, rensei_rows_t *rows,
+                               rensei_store_t *st, rensei_sql_e stmt,
+                               const char *const *args, apr_pool_t *p,
+                               rensei_err_t *err)
 {
-    return rensei_err_set(err, RENSEI_E_NOT_FOUND, "There is no such key.");
-}
-
-static apr_status_t key_select(rensei_apikey_t *out, rensei_store_t *st,
-                               rensei_sql_e stmt, const char *const *args,
-                               apr_pool_t *p, rensei_err_t *err)
-{
-    rensei_rows_t rows;
-    apr_status_t rv = rensei_store_select(&rows, st, stmt, args, p, err);
+    apr_status_t rv = rensei_store_select(rows, st, stmt, args, p, err);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (rows.count == 0) {
-        return no_key(err);
+    if (rows->count == 0) {
+        return rensei_apikey_none(err);
     }
-    return rensei_apikey_row(out, &rows, 0, rensei_store_now_ms(st), p, err);
+    return rensei_apikey_row(out, rows, 0, rensei_store_now_ms(st), p, err);
 }
 
 apr_status_t rensei_apikey_get(rensei_apikey_t *out, rensei_store_t *st,
@@ -35,11 +32,12 @@ apr_status_t rensei_apikey_get(rensei_apikey_t *out, rensei_store_t *st,
                                rensei_err_t *err)
 {
     const char *args[] = {org, id};
+    rensei_rows_t rows;
 
     if (!rensei_id_valid(RENSEI_ID_KEY, id, strlen(id))) {
-        return no_key(err);
+        return rensei_apikey_none(err);
     }
-    return key_select(out, st, RENSEI_SQL_KEY_GET, args, p, err);
+    return key_select(out, &rows, st, RENSEI_SQL_KEY_GET, args, p, err);
 }
 
 apr_status_t rensei_apikey_find(rensei_apikey_t *out, rensei_store_t *st,
@@ -47,22 +45,29 @@ apr_status_t rensei_apikey_find(rensei_apikey_t *out, rensei_store_t *st,
                                 rensei_err_t *err)
 {
     char digest[RENSEI_DIGEST_LEN + 1];
-    const char *arg = digest;
+    const char *args[] = {digest, digest, digest,
+                          rensei_store_num(rensei_store_now_ms(st), p)};
+    rensei_rows_t rows;
+    apr_status_t rv;
 
     if (!rensei_secret_valid(RENSEI_SECRET_KEY, token, n)) {
-        return no_key(err);
+        return rensei_apikey_none(err);
     }
     /* Found by an index, not compared in constant time: how far a digest of
      * a guess agrees with a stored one tells nothing of the key. */
     rensei_digest(digest, token, n);
-    return key_select(out, st, RENSEI_SQL_KEY_FIND, &arg, p, err);
+    rv = key_select(out, &rows, st, RENSEI_SQL_KEY_FIND, args, p, err);
+    /* Its grace ends no later than the key does. */
+    if (rv == APR_SUCCESS && rensei_apikey_row_previous(&rows, 0)) {
+        out->expires_at = out->previous_ends_at;
+    }
+    return rv;
 }
 
-static apr_status_t key_insert(const rensei_apikey_t *k, const char *token,
+static apr_status_t key_insert(const rensei_apikey_t *k, const char *digest,
                                rensei_store_t *st, apr_pool_t *p,
                                rensei_err_t *err)
 {
-    char digest[RENSEI_DIGEST_LEN + 1];
     const char *args[] = {k->id,
                           k->workspace,
                           k->name,
@@ -80,14 +85,9 @@ static apr_status_t key_insert(const rensei_apikey_t *k, const char *token,
                           k->workspace,
                           k->workspace};
     int changed;
-    apr_status_t rv;
+    apr_status_t rv =
+        rensei_store_exec(&changed, st, RENSEI_SQL_KEY_INSERT, args, p, err);
 
-    rensei_digest(digest, token, strlen(token));
-    if (digest[0] == '\0') {
-        return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
-                              "A digest could not be computed.");
-    }
-    rv = rensei_store_exec(&changed, st, RENSEI_SQL_KEY_INSERT, args, p, err);
     if (rv == APR_SUCCESS && changed == 0) {
         rv = rensei_err_set(err, RENSEI_E_NOT_FOUND,
                             k->workspace ? "There is no such workspace."
@@ -97,27 +97,26 @@ static apr_status_t key_insert(const rensei_apikey_t *k, const char *token,
     return rv;
 }
 
-static json_t *created_details(const rensei_apikey_t *k, const char *token)
+static json_t *created_details(const rensei_apikey_t *k, const char *last4)
 {
-    return json_pack("{s:s, s:s, s:o, s:s?, s:s?, s:s?, s:o, s:s}", "name",
-                     k->name, "keyType", k->type, "scopes",
-                     rensei_answer_scopes(&k->scopes), "owner", k->owner,
-                     "userId", k->user_id, "workspaceId", k->workspace,
-                     "expiresAt", rensei_answer_ms(k->expires_at),
-                     "secretLast4", token + strlen(token) - 4);
+    return json_pack(
+        "{s:s, s:s, s:o, s:s?, s:s?, s:s?, s:o, s:s}", "name", k->name,
+        "keyType", k->type, "scopes", rensei_answer_scopes(&k->scopes), "owner",
+        k->owner, "userId", k->user_id, "workspaceId", k->workspace,
+        "expiresAt", rensei_answer_ms(k->expires_at), "secretLast4", last4);
 }
 
-static apr_status_t key_make(rensei_apikey_t *out, const char **token,
+static apr_status_t key_make(rensei_apikey_t *out, rensei_apikey_token_t *token,
                              rensei_store_t *st, const char *org,
                              const rensei_apikey_spec_t *spec,
                              const rensei_actor_t *actor, apr_pool_t *p,
                              rensei_err_t *err)
 {
-    const rensei_sys_t *sys = rensei_store_sys(st);
-    apr_status_t rv = rensei_id_new(&out->id, RENSEI_ID_KEY, sys, p, err);
+    apr_status_t rv =
+        rensei_id_new(&out->id, RENSEI_ID_KEY, rensei_store_sys(st), p, err);
 
     if (rv == APR_SUCCESS) {
-        rv = rensei_secret_new(token, RENSEI_SECRET_KEY, sys, p, err);
+        rv = rensei_apikey_token(token, st, p, err);
     }
     if (rv != APR_SUCCESS) {
         return rv;
@@ -129,7 +128,7 @@ static apr_status_t key_make(rensei_apikey_t *out, const char **token,
     out->owner = spec->owner;
     out->user_id = spec->user_id;
     out->scopes = spec->scopes;
-    out->prefix = apr_pstrndup(p, *token, RENSEI_KEY_PREFIX_LEN);
+    out->prefix = token->prefix;
     out->created_at = rensei_store_now_ms(st);
     out->created_by = actor->id;
     out->expires_at = spec->expires_at;
@@ -137,14 +136,19 @@ static apr_status_t key_make(rensei_apikey_t *out, const char **token,
     return APR_SUCCESS;
 }
 
-static apr_status_t key_add(rensei_apikey_t *out, const char *token,
-                            rensei_store_t *st, const rensei_actor_t *actor,
-                            apr_pool_t *p, rensei_err_t *err)
+static apr_status_t key_add(rensei_apikey_t *out,
+                            const rensei_apikey_token_t *token,
+                            rensei_store_t *st, const rensei_grantor_t *by,
+                            const rensei_actor_t *actor, apr_pool_t *p,
+                            rensei_err_t *err)
 {
     const char *org = out->org, *id = out->id;
-    json_t *details = rensei_json_own(created_details(out, token), p);
-    apr_status_t rv = key_insert(out, token, st, p, err);
+    json_t *details = rensei_json_own(created_details(out, token->last4), p);
+    apr_status_t rv = rensei_limits_count(by, st, org, p, err);
 
+    if (rv == APR_SUCCESS) {
+        rv = key_insert(out, token->digest, st, p, err);
+    }
     if (rv == APR_SUCCESS) {
         rv = rensei_audit_append(st, "api_key.created", org, actor, id, details,
                                  p, err);
@@ -155,21 +159,26 @@ static apr_status_t key_add(rensei_apikey_t *out, const char *token,
     return rv;
 }
 
-/* A user's own key must not make keys: one of another type would reach past
- * his vocabulary, and outlive him. */
 static apr_status_t grant_check(const rensei_apikey_spec_t *spec,
                                 const rensei_vocab_t *vocab,
-                                const rensei_grantor_t *by, apr_pool_t *p,
-                                rensei_err_t *err)
+                                const rensei_grantor_t *by, apr_int64_t now,
+                                apr_pool_t *p, rensei_err_t *err)
 {
     rensei_class_e cls = RENSEI_CLASS_USER;
+    apr_status_t rv = rensei_grantor_keys(by, err);
 
-    if (by && by->cls != RENSEI_CLASS_ORG) {
-        return rensei_err_set(err, RENSEI_E_FORBIDDEN,
-                              "Only a key of type org can create keys.");
+    if (rv == APR_SUCCESS) {
+        rv = rensei_grantor_reaches(by, spec->workspace, p, err);
     }
-    rensei_apikey_class(&cls, spec->type);
-    return rensei_scopes_assignable(vocab, cls, &spec->scopes, by, p, err);
+    if (rv == APR_SUCCESS) {
+        rensei_apikey_class(&cls, spec->type);
+        rv = rensei_scopes_assignable(vocab, cls, &spec->scopes, by, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_limits_key(by, RENSEI_LIMIT_ALL, spec->owner,
+                               spec->expires_at, now, p, err);
+    }
+    return rv;
 }
 
 apr_status_t rensei_apikey_create(rensei_apikey_t *out, const char **token,
@@ -180,13 +189,13 @@ apr_status_t rensei_apikey_create(rensei_apikey_t *out, const char **token,
                                   const rensei_actor_t *actor, apr_pool_t *p,
                                   rensei_err_t *err)
 {
-    const char *made;
-    apr_status_t rv =
-        rensei_apikey_spec_check(spec, rensei_store_now_ms(st), p, err);
+    apr_int64_t now = rensei_store_now_ms(st);
+    rensei_apikey_token_t made;
+    apr_status_t rv = rensei_apikey_spec_check(spec, now, p, err);
 
     memset(out, 0, sizeof(*out));
     if (rv == APR_SUCCESS) {
-        rv = grant_check(spec, vocab, by, p, err);
+        rv = grant_check(spec, vocab, by, now, p, err);
     }
     if (rv == APR_SUCCESS) {
         rv = key_make(out, &made, st, org, spec, actor, p, err);
@@ -197,10 +206,10 @@ apr_status_t rensei_apikey_create(rensei_apikey_t *out, const char **token,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = key_add(out, made, st, actor, p, err);
+    rv = key_add(out, &made, st, by, actor, p, err);
     rv = rensei_store_end(st, rv, p, err);
     if (rv == APR_SUCCESS) {
-        *token = made;
+        *token = made.text;
     }
     return rv;
 }
@@ -212,23 +221,19 @@ static apr_status_t key_end(rensei_apikey_t *out, rensei_store_t *st,
 {
     const char *args[] = {rensei_store_num(rensei_store_now_ms(st), p), reason,
                           org, id};
-    json_t *details;
     int changed;
     apr_status_t rv =
         rensei_store_exec(&changed, st, RENSEI_SQL_KEY_REVOKE, args, p, err);
 
-    if (rv == APR_SUCCESS && changed) {
-        details = rensei_json_own(json_pack("{s:s?}", "reason", reason), p);
-        rv = rensei_audit_append(st, "api_key.revoked", org, actor, id, details,
-                                 p, err);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    if (rv == APR_SUCCESS && changed) {
-        rv = rensei_store_changed(st, id, p, err);
+    if (changed == 0) {
+        return rensei_apikey_get(out, st, org, id, p, err);
     }
-    if (rv == APR_SUCCESS) {
-        rv = rensei_apikey_get(out, st, org, id, p, err);
-    }
-    return rv;
+    return rensei_apikey_tell(out, st, "api_key.revoked", org, id,
+                              json_pack("{s:s?}", "reason", reason), actor, p,
+                              err);
 }
 
 apr_status_t rensei_apikey_revoke(rensei_apikey_t *out, rensei_store_t *st,
@@ -237,14 +242,11 @@ apr_status_t rensei_apikey_revoke(rensei_apikey_t *out, rensei_store_t *st,
                                   const rensei_actor_t *actor, apr_pool_t *p,
                                   rensei_err_t *err)
 {
-    apr_status_t rv;
+    apr_status_t rv =
+        rensei_field_text("reason", reason, RENSEI_DESCRIPTION_MAX, 0, p, err);
 
-    if (!rensei_id_valid(RENSEI_ID_KEY, id, strlen(id))) {
-        return no_key(err);
-    }
-    rv = rensei_field_text("reason", reason, RENSEI_DESCRIPTION_MAX, 0, p, err);
     if (rv == APR_SUCCESS) {
-        rv = rensei_store_begin(st, p, err);
+        rv = rensei_apikey_begin(st, id, p, err);
     }
     if (rv != APR_SUCCESS) {
         return rv;
@@ -254,13 +256,27 @@ apr_status_t rensei_apikey_revoke(rensei_apikey_t *out, rensei_store_t *st,
 }
 
 apr_status_t rensei_apikey_used(rensei_store_t *st, const char *id,
-                                apr_int64_t at, apr_pool_t *p,
+                                const rensei_usage_t *usage, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    const char *when = rensei_store_num(at, p);
-    const char *args[] = {when, id, when};
+    const char *at = rensei_store_num(usage->at, p);
+    const char *args[] = {
+        rensei_store_num(usage->count, p), at, usage->ip, at, at, id};
 
     return rensei_store_exec(NULL, st, RENSEI_SQL_KEY_USED, args, p, err);
+}
+
+static void times_set(json_t *out, const rensei_apikey_t *k, apr_pool_t *p)
+{
+    json_object_update_new(
+        out, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "createdAt",
+                       rensei_answer_iso(k->created_at, p), "updatedAt",
+                       rensei_answer_iso(k->updated_at, p), "expiresAt",
+                       rensei_answer_iso(k->expires_at, p), "revokedAt",
+                       rensei_answer_iso(k->revoked_at, p), "rotatedAt",
+                       rensei_answer_iso(k->rotated_at, p), "previousEndsAt",
+                       rensei_answer_iso(k->previous_ends_at, p), "lastUsedAt",
+                       rensei_answer_iso(k->last_used_at, p)));
 }
 
 json_t *rensei_apikey_json(const rensei_apikey_t *k, const char *token,
@@ -274,13 +290,14 @@ json_t *rensei_apikey_json(const rensei_apikey_t *k, const char *token,
         "status", k->status, "createdBy", k->created_by, "revokeReason",
         k->revoke_reason);
 
-    json_object_update_new(
-        out, json_pack("{s:o, s:o, s:o, s:o, s:o}", "createdAt",
-                       rensei_answer_iso(k->created_at, p), "expiresAt",
-                       rensei_answer_iso(k->expires_at, p), "revokedAt",
-                       rensei_answer_iso(k->revoked_at, p), "lastUsedAt",
-                       rensei_answer_iso(k->last_used_at, p), "maxUses",
-                       rensei_answer_ms(k->max_uses)));
+    times_set(out, k, p);
+    json_object_update_new(out, json_pack("{s:s?, s:I, s:o}", "lastUsedIp",
+                                          k->last_used_ip, "usageCount",
+                                          (json_int_t)k->usage_count, "maxUses",
+                                          rensei_answer_ms(k->max_uses)));
+    if (k->cls == RENSEI_CLASS_REGISTRATION) {
+        json_object_set_new(out, "uses", json_integer(k->uses));
+    }
     if (token) {
         json_object_set_new(out, "token", json_string(token));
     }

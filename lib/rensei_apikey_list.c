@@ -28,7 +28,8 @@ static apr_status_t filter_check(const rensei_apikey_filter_t *f,
                                  const char **pattern, apr_pool_t *p,
                                  rensei_err_t *err)
 {
-    static const char *const choices[] = {"active", "expired", "revoked", NULL};
+    static const char *const choices[] = {"active", "exhausted", "expired",
+                                          "revoked", NULL};
     apr_status_t rv = rensei_field_filter("name", f->name, p, err);
 
     if (rv == APR_SUCCESS) {

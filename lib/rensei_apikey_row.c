@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_apikey_row.h"
+#include "rensei_org.h"
 
 #include <string.h>
 
@@ -22,7 +23,14 @@ enum {
     COL_LAST_USED_AT,
     COL_REVOKE_REASON,
     COL_MAX_USES,
-    COL_ORG_STATUS
+    COL_USES,
+    COL_UPDATED_AT,
+    COL_ROTATED_AT,
+    COL_PREVIOUS_ENDS_AT,
+    COL_LAST_USED_IP,
+    COL_USAGE_COUNT,
+    COL_STANDING,
+    COL_PREVIOUS
 };
 
 static const char *status_of(const rensei_apikey_t *k, apr_int64_t now)
@@ -30,7 +38,10 @@ static const char *status_of(const rensei_apikey_t *k, apr_int64_t now)
     if (k->revoked_at) {
         return "revoked";
     }
-    return k->expires_at && k->expires_at <= now ? "expired" : "active";
+    if (k->expires_at && k->expires_at <= now) {
+        return "expired";
+    }
+    return k->max_uses && k->uses >= k->max_uses ? "exhausted" : "active";
 }
 
 static void numbers_read(rensei_apikey_t *out, const rensei_rows_t *rows, int i)
@@ -40,6 +51,11 @@ static void numbers_read(rensei_apikey_t *out, const rensei_rows_t *rows, int i)
     out->revoked_at = rensei_rows_int(rows, i, COL_REVOKED_AT);
     out->last_used_at = rensei_rows_int(rows, i, COL_LAST_USED_AT);
     out->max_uses = rensei_rows_int(rows, i, COL_MAX_USES);
+    out->uses = rensei_rows_int(rows, i, COL_USES);
+    out->updated_at = rensei_rows_int(rows, i, COL_UPDATED_AT);
+    out->rotated_at = rensei_rows_int(rows, i, COL_ROTATED_AT);
+    out->previous_ends_at = rensei_rows_int(rows, i, COL_PREVIOUS_ENDS_AT);
+    out->usage_count = rensei_rows_int(rows, i, COL_USAGE_COUNT);
 }
 
 apr_status_t rensei_apikey_row(rensei_apikey_t *out, const rensei_rows_t *rows,
@@ -59,8 +75,9 @@ apr_status_t rensei_apikey_row(rensei_apikey_t *out, const rensei_rows_t *rows,
     out->prefix = rensei_rows_text(rows, i, COL_PREFIX);
     out->created_by = rensei_rows_text(rows, i, COL_CREATED_BY);
     out->revoke_reason = rensei_rows_text(rows, i, COL_REVOKE_REASON);
-    out->org_active =
-        strcmp(rensei_rows_text(rows, i, COL_ORG_STATUS), "active") == 0;
+    out->last_used_ip = rensei_rows_text(rows, i, COL_LAST_USED_IP);
+    out->suspended = rensei_org_standing(rows, i, COL_STANDING);
+    out->org_active = out->suspended == NULL;
     numbers_read(out, rows, i);
     out->status = status_of(out, now);
     if (!rensei_apikey_class(&out->cls, out->type)) {
@@ -68,4 +85,9 @@ apr_status_t rensei_apikey_row(rensei_apikey_t *out, const rensei_rows_t *rows,
                               "The store has a key of an unknown type.");
     }
     return rensei_scopes_parse(&out->scopes, scopes, strlen(scopes), p, err);
+}
+
+int rensei_apikey_row_previous(const rensei_rows_t *rows, int i)
+{
+    return rensei_rows_int(rows, i, COL_PREVIOUS) != 0;
 }

@@ -14,4 +14,8 @@ apr_status_t rensei_apikey_row(rensei_apikey_t *out, const rensei_rows_t *rows,
                                int i, apr_int64_t now, apr_pool_t *p,
                                rensei_err_t *err);
 
+/** Was the key found by the token before its present one? Of
+ * RENSEI_SQL_KEY_FIND. */
+int rensei_apikey_row_previous(const rensei_rows_t *rows, int i);
+
 #endif

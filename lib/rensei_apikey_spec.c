@@ -154,3 +154,77 @@ apr_status_t rensei_apikey_spec_check(const rensei_apikey_spec_t *spec,
     }
     return rv;
 }
+
+/* ---- patches ---- */
+
+static const struct patch_field_t {
+    const char *name;
+    unsigned bit;
+} patch_fields[] = {{"name", RENSEI_APIKEY_NAME},
+                    {"owner", RENSEI_APIKEY_OWNER},
+                    {"scopes", RENSEI_APIKEY_SCOPES},
+                    {NULL, 0}};
+
+json_t *rensei_apikey_patch_fields(const rensei_apikey_patch_t *patch)
+{
+    json_t *out = json_array();
+    int i;
+
+    for (i = 0; patch_fields[i].name; i++) {
+        if (patch->set & patch_fields[i].bit) {
+            json_array_append_new(out, json_string(patch_fields[i].name));
+        }
+    }
+    return out;
+}
+
+/* Notes that a member was read; passes on whether reading failed. */
+static int noted(rensei_apikey_patch_t *out, unsigned bit, int got)
+{
+    if (got > 0) {
+        out->set |= bit;
+    }
+    return got >= 0;
+}
+
+apr_status_t rensei_apikey_patch_read(rensei_apikey_patch_t *out,
+                                      const json_t *body, apr_pool_t *p,
+                                      rensei_err_t *err)
+{
+    static const char *const names[] = {"name", "owner", "scopes", NULL};
+    apr_status_t rv = rensei_body_known(body, names, p, err);
+
+    memset(out, 0, sizeof(*out));
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (!noted(out, RENSEI_APIKEY_NAME,
+               rensei_body_text(&out->name, body, "name", p, err)) ||
+        !noted(out, RENSEI_APIKEY_OWNER,
+               rensei_body_text(&out->owner, body, "owner", p, err)) ||
+        !noted(out, RENSEI_APIKEY_SCOPES,
+               rensei_body_scopes(&out->scopes, body, "scopes", p, err))) {
+        return APR_EGENERAL;
+    }
+    return rensei_apikey_patch_check(out, p, err);
+}
+
+apr_status_t rensei_apikey_patch_check(const rensei_apikey_patch_t *patch,
+                                       apr_pool_t *p, rensei_err_t *err)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    if (patch->set == 0) {
+        return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
+                              "There is nothing to change: name, owner or "
+                              "scopes is needed.");
+    }
+    if (patch->set & RENSEI_APIKEY_NAME) {
+        rv = rensei_field_needed("name", patch->name, RENSEI_NAME_MAX, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_field_text("owner", patch->owner, RENSEI_NAME_MAX, 0, p,
+                               err);
+    }
+    return rv;
+}

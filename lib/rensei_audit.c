@@ -1,10 +1,12 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_audit.h"
+#include "rensei_audit_chain.h"
 #include "rensei_id.h"
 #include "rensei_page.h"
 #include "rensei_field.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 #define WHO_MAX 256 /* bytes of what tells of a caller */
@@ -20,20 +22,177 @@ static const char *tame(const char *value)
                : "malformed";
 }
 
-static apr_status_t next_number(const char **seq, rensei_store_t *st,
-                                const char *org, apr_pool_t *p,
-                                rensei_err_t *err)
+/* Who, and what, as it goes into the row. */
+static apr_status_t event_make(rensei_event_t *out,
+                               const rensei_audit_entry_t *e,
+                               rensei_store_t *st, apr_pool_t *p,
+                               rensei_err_t *err)
 {
+    out->event = e->event;
+    out->org = e->org;
+    out->actor.id = tame(e->actor->id);
+    out->actor.type = e->actor->type;
+    out->actor.ip = tame(e->actor->ip);
+    out->actor.request_id = tame(e->actor->request_id);
+    out->target = tame(e->target);
+    out->details = e->details_text;
+    if (out->details == NULL) {
+        out->details = e->details ? rensei_json_canonical(e->details, p) : "{}";
+    }
+    if (out->details == NULL) {
+        return rensei_err_set(err, RENSEI_E_INTERNAL,
+                              "An event's details make no JSON.");
+    }
+    return rensei_id_new(&out->id, RENSEI_ID_EVENT, rensei_store_sys(st), p,
+                         err);
+}
+
+/* Takes n numbers; the head's row stays locked from here to COMMIT.
+ * @param hash of the event before the first of them */
+static apr_status_t head_take(apr_int64_t *first, const char **hash,
+                              rensei_store_t *st, const char *org, int n,
+                              apr_pool_t *p, rensei_err_t *err)
+{
+    const char *count = rensei_store_num(n, p);
+    const char *args[] = {org, count, count};
     rensei_rows_t rows;
     apr_status_t rv =
-        rensei_store_select(&rows, st, RENSEI_SQL_AUDIT_NEXT, &org, p, err);
+        rensei_store_select(&rows, st, RENSEI_SQL_AUDIT_NEXT, args, p, err);
 
     if (rv == APR_SUCCESS && rows.count != 1) {
         rv = rensei_err_set(err, RENSEI_E_INTERNAL,
                             "The audit trail gave no number.");
     }
     if (rv == APR_SUCCESS) {
-        *seq = rensei_rows_text(&rows, 0, 0);
+        *first = rensei_rows_int(&rows, 0, 0) - n + 1;
+        *hash = rensei_rows_text(&rows, 0, 1);
+    }
+    return rv;
+}
+
+static apr_status_t event_insert(rensei_store_t *st, const rensei_event_t *ev,
+                                 apr_pool_t *p, rensei_err_t *err)
+{
+    const char *args[] = {ev->org,
+                          rensei_store_num(ev->seq, p),
+                          ev->id,
+                          ev->event,
+                          rensei_store_num(ev->at, p),
+                          ev->actor.id,
+                          ev->actor.type,
+                          ev->target,
+                          ev->actor.ip,
+                          ev->actor.request_id,
+                          ev->details,
+                          ev->hash};
+
+    return rensei_store_exec(NULL, st, RENSEI_SQL_AUDIT_INSERT, args, p, err);
+}
+
+/* The caller's texts can be gone when the witness is told. */
+static void event_tell(rensei_store_t *st, const rensei_event_t *ev)
+{
+    apr_pool_t *p = rensei_store_transaction(st);
+    rensei_event_t *out;
+
+    if (!rensei_store_witnessed(st)) {
+        return;
+    }
+    out = apr_pmemdup(p, ev, sizeof(*ev));
+    out->id = apr_pstrdup(p, ev->id);
+    out->event = apr_pstrdup(p, ev->event);
+    out->org = apr_pstrdup(p, ev->org);
+    out->actor.id = apr_pstrdup(p, ev->actor.id);
+    out->actor.type = apr_pstrdup(p, ev->actor.type);
+    out->actor.ip = apr_pstrdup(p, ev->actor.ip);
+    out->actor.request_id = apr_pstrdup(p, ev->actor.request_id);
+    out->target = apr_pstrdup(p, ev->target);
+    out->details = apr_pstrdup(p, ev->details);
+    out->hash = apr_pstrdup(p, ev->hash);
+    out->previous = apr_pstrdup(p, ev->previous);
+    rensei_store_tell(st, out);
+}
+
+static apr_status_t event_link(rensei_event_t *ev, rensei_store_t *st,
+                               apr_int64_t seq, const char *previous,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    apr_status_t rv;
+
+    ev->at = rensei_store_now_ms(st);
+    ev->seq = seq;
+    ev->previous = previous;
+    rv = rensei_audit_hash(&ev->hash, ev, p, err);
+    if (rv == APR_SUCCESS) {
+        rv = event_insert(st, ev, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        event_tell(st, ev);
+    }
+    return rv;
+}
+
+/* Those of one organisation. */
+static apr_status_t append_org(rensei_store_t *st, const char *org,
+                               rensei_event_t *ev, int n, apr_pool_t *p,
+                               rensei_err_t *err)
+{
+    const char *args[] = {NULL, org};
+    apr_int64_t seq = 0;
+    apr_status_t rv;
+    int i, mine = 0;
+
+    for (i = 0; i < n; i++) {
+        mine += strcmp(ev[i].org, org) == 0;
+    }
+    rv = head_take(&seq, &args[0], st, org, mine, p, err);
+    for (i = 0; i < n && rv == APR_SUCCESS; i++) {
+        if (strcmp(ev[i].org, org) == 0) {
+            rv = event_link(&ev[i], st, seq++, args[0], p, err);
+            args[0] = ev[i].hash;
+        }
+    }
+    return rv == APR_SUCCESS
+               ? rensei_store_exec(NULL, st, RENSEI_SQL_AUDIT_HASH, args, p,
+                                   err)
+               : rv;
+}
+
+/* The first in order of those after `after`, NULL for none. */
+static const char *org_after(const rensei_event_t *ev, int n, const char *after)
+{
+    const char *out = NULL;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        if ((after == NULL || strcmp(ev[i].org, after) > 0) &&
+            (out == NULL || strcmp(ev[i].org, out) < 0)) {
+            out = ev[i].org;
+        }
+    }
+    return out;
+}
+
+apr_status_t rensei_audit_append_all(rensei_store_t *st,
+                                     const rensei_audit_entry_t *entry, int n,
+                                     apr_pool_t *p, rensei_err_t *err)
+{
+    rensei_event_t *ev = apr_pcalloc(p, sizeof(*ev) * n);
+    const char *org;
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    if (rensei_store_transaction(st) == NULL) {
+        return rensei_err_set(err, RENSEI_E_INTERNAL,
+                              "An event needs an open transaction.");
+    }
+    /* All that can be done before the heads are locked. */
+    for (i = 0; i < n && rv == APR_SUCCESS; i++) {
+        rv = event_make(&ev[i], &entry[i], st, p, err);
+    }
+    for (org = org_after(ev, n, NULL); org && rv == APR_SUCCESS;
+         org = org_after(ev, n, org)) {
+        rv = append_org(st, org, ev, n, p, err);
     }
     return rv;
 }
@@ -43,33 +202,16 @@ apr_status_t rensei_audit_append(rensei_store_t *st, const char *event,
                                  const char *target, const json_t *details,
                                  apr_pool_t *p, rensei_err_t *err)
 {
-    const char *id, *seq;
-    const char *text = details ? rensei_json_dump(details, p) : "{}";
-    apr_status_t rv;
+    rensei_audit_entry_t entry = {.event = event,
+                                  .org = org,
+                                  .actor = actor,
+                                  .target = target,
+                                  .details = details};
 
-    rv = rensei_id_new(&id, RENSEI_ID_EVENT, rensei_store_sys(st), p, err);
-    if (rv == APR_SUCCESS) {
-        rv = next_number(&seq, st, org, p, err);
-    }
-    if (rv == APR_SUCCESS) {
-        const char *args[] = {org,
-                              seq,
-                              id,
-                              event,
-                              rensei_store_num(rensei_store_now_ms(st), p),
-                              tame(actor->id),
-                              actor->type,
-                              tame(target),
-                              tame(actor->ip),
-                              tame(actor->request_id),
-                              text ? text : "{}"};
-
-        rv = rensei_store_exec(NULL, st, RENSEI_SQL_AUDIT_INSERT, args, p, err);
-    }
-    return rv;
+    return rensei_audit_append_all(st, &entry, 1, p, err);
 }
 
-static void event_read(rensei_event_t *out, const rensei_rows_t *rows, int i)
+void rensei_event_read(rensei_event_t *out, const rensei_rows_t *rows, int i)
 {
     out->id = rensei_rows_text(rows, i, 0);
     out->event = rensei_rows_text(rows, i, 1);
@@ -82,6 +224,8 @@ static void event_read(rensei_event_t *out, const rensei_rows_t *rows, int i)
     out->target = rensei_rows_text(rows, i, 8);
     out->details = rensei_rows_text(rows, i, 9);
     out->seq = rensei_rows_int(rows, i, 10);
+    out->hash = rensei_rows_text(rows, i, 11);
+    out->previous = NULL;
 }
 
 static apr_status_t filter_check(const rensei_audit_filter_t *f, apr_pool_t *p,
@@ -189,7 +333,7 @@ static void page_read(rensei_event_page_t *out, const rensei_page_t *page,
     out->count = rows->count > page->limit ? page->limit : rows->count;
     out->event = apr_pcalloc(p, sizeof(*out->event) * out->count + 1);
     for (i = 0; i < out->count; i++) {
-        event_read(&out->event[i], rows, i);
+        rensei_event_read(&out->event[i], rows, i);
         last = out->event[i].seq;
     }
     out->next_cursor = rensei_page_next(page, rows->count, last, page->id, p);
@@ -223,11 +367,16 @@ apr_status_t rensei_audit_list(rensei_event_page_t *out, rensei_store_t *st,
 json_t *rensei_event_json(const rensei_event_t *ev, apr_pool_t *p)
 {
     json_t *details = json_loads(ev->details, 0, NULL);
+    json_t *out = json_pack(
+        "{s:s, s:s, s:o, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:o, s:I, s:s?}",
+        "id", ev->id, "event", ev->event, "at", rensei_answer_iso(ev->at, p),
+        "actor", ev->actor.id, "actorType", ev->actor.type, "target",
+        ev->target, "orgId", ev->org, "ip", ev->actor.ip, "requestId",
+        ev->actor.request_id, "details", details ? details : json_object(),
+        "seq", (json_int_t)ev->seq, "hash", ev->hash);
 
-    return json_pack(
-        "{s:s, s:s, s:o, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:o}", "id", ev->id,
-        "event", ev->event, "at", rensei_answer_iso(ev->at, p), "actor",
-        ev->actor.id, "actorType", ev->actor.type, "target", ev->target,
-        "orgId", ev->org, "ip", ev->actor.ip, "requestId", ev->actor.request_id,
-        "details", details ? details : json_object());
+    if (ev->previous) {
+        json_object_set_new(out, "previousHash", json_string(ev->previous));
+    }
+    return out;
 }

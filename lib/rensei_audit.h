@@ -5,6 +5,10 @@
  * it tells of: neither is ever there without the other. Events of an
  * organisation are numbered without gaps; pages run from the newest back, by
  * number, so they stay stable while new ones arrive.
+ *
+ * The events of an organisation are a chain: each has a hash over itself and
+ * the hash of the one before it, so that who changes one has to change all
+ * that follow (rensei_audit_chain.h).
  */
 #ifndef RENSEI_AUDIT_H
 #define RENSEI_AUDIT_H
@@ -16,7 +20,7 @@
 typedef struct rensei_actor_t {
     const char *id;         /* key_…, m2m_…, an operator's login name */
     const char *type;       /* "api_key" "m2m_client" "worker" "operator"
-                               "anonymous" */
+                               "anonymous" "system" */
     const char *ip;         /* NULL where there is none */
     const char *request_id; /* httpd's unique id of the request, or NULL */
     int muted; /* too many attempts of his failed: a further one is refused
@@ -30,15 +34,39 @@ typedef struct rensei_event_t {
     const char *org;   /* "" for what belongs to no organisation */
     rensei_actor_t actor;
     const char *target;
-    const char *details; /* JSON object text */
-    apr_int64_t seq;     /* its number in its organisation, from 1 */
+    const char *details;  /* JSON object text */
+    apr_int64_t seq;      /* its number in its organisation, from 1 */
+    const char *hash;     /* of the chain; NULL: from before there was one */
+    const char *previous; /* the hash of the one before it, "" for the first;
+                             NULL where it is not known (in a list) */
 } rensei_event_t;
 
 #define RENSEI_AUDIT_SYSTEM_ORG ""
 
-/** Appends an event, inside the caller's transaction.
- * @param org RENSEI_AUDIT_SYSTEM_ORG where no organisation is concerned
- * @param details an object, or NULL for {}; not taken over; no secrets */
+/** An event to be. */
+typedef struct rensei_audit_entry_t {
+    const char *event;
+    const char *org; /* RENSEI_AUDIT_SYSTEM_ORG where none is concerned */
+    const rensei_actor_t *actor;
+    const char *target;
+    const json_t *details;    /* an object, or NULL for {}; not taken over; no
+                                 secrets, and no fractions (their text differs
+                                 between languages, and it is hashed) */
+    const char *details_text; /* the same as canonical JSON, in place of it */
+} rensei_audit_entry_t;
+
+/** Appends events, inside the caller's transaction: each organisation's in
+ * the order given, with one change of its head however many they are. The
+ * heads are locked in one order, so that two that append for the same
+ * organisations wait for each other, and never in a circle. Once committed,
+ * the store's witness is told of each.
+ * @param n at least 1
+ * @return err INTERNAL where no transaction is open */
+apr_status_t rensei_audit_append_all(rensei_store_t *st,
+                                     const rensei_audit_entry_t *entry, int n,
+                                     apr_pool_t *p, rensei_err_t *err);
+
+/** Appends one. */
 apr_status_t rensei_audit_append(rensei_store_t *st, const char *event,
                                  const char *org, const rensei_actor_t *actor,
                                  const char *target, const json_t *details,
@@ -69,7 +97,7 @@ apr_status_t rensei_audit_list(rensei_event_page_t *out, rensei_store_t *st,
                                const rensei_audit_filter_t *filter,
                                apr_pool_t *p, rensei_err_t *err);
 
-/** As wire.md shows it; a new reference. */
+/** As the admin API and the export show it; a new reference. */
 json_t *rensei_event_json(const rensei_event_t *ev, apr_pool_t *p);
 
 #endif

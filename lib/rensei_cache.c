@@ -1,8 +1,8 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_cache.h"
+#include "rensei_siphash.h"
 
-#include <apr_siphash.h>
 #include <apr_thread_mutex.h>
 #include <string.h>
 
@@ -19,20 +19,15 @@ typedef struct set_t {
     apr_uint32_t tick;
 } set_t;
 
-typedef struct value_t {
-    unsigned char bytes[RENSEI_CACHE_VALUE_MAX];
-} value_t;
-
 struct rensei_cache_t {
-    unsigned char key[2][APR_SIPHASH_KSIZE];
+    apr_uint64_t key[2];
     apr_uint32_t sets;
     apr_uint32_t locks;
     set_t *set;
-    value_t *value; /* WAYS of each set, in order */
+    char *value;           /* WAYS of each set, in order */
+    apr_size_t value_size; /* of one */
     apr_thread_mutex_t *lock[LOCKS];
 };
-
-#define SET_BYTES (sizeof(set_t) + WAYS * sizeof(value_t))
 
 static apr_status_t locks_create(rensei_cache_t *c, apr_pool_t *p)
 {
@@ -48,27 +43,30 @@ static apr_status_t locks_create(rensei_cache_t *c, apr_pool_t *p)
 /* A lock serves at least four sets, and a cache of one set has one lock. */
 static void dimension(rensei_cache_t *c, apr_size_t bytes)
 {
-    apr_size_t locks = bytes / (4 * SET_BYTES);
+    apr_size_t set_bytes = sizeof(set_t) + WAYS * c->value_size;
+    apr_size_t locks = bytes / (4 * set_bytes);
     apr_size_t fixed, sets;
 
     c->locks = (apr_uint32_t)(locks < 1 ? 1 : locks > LOCKS ? LOCKS : locks);
     fixed = sizeof(*c) + c->locks * LOCK_BYTES;
-    sets = bytes > fixed ? (bytes - fixed) / SET_BYTES : 0;
+    sets = bytes > fixed ? (bytes - fixed) / set_bytes : 0;
     c->sets = (apr_uint32_t)(sets > APR_INT32_MAX ? APR_INT32_MAX : sets);
 }
 
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
-                                 const rensei_sys_t *sys, apr_pool_t *p,
-                                 rensei_err_t *err)
+                                 apr_size_t value_max, const rensei_sys_t *sys,
+                                 apr_pool_t *p, rensei_err_t *err)
 {
     rensei_cache_t *c = apr_pcalloc(p, sizeof(*c));
 
+    c->value_size = APR_ALIGN_DEFAULT(value_max);
     dimension(c, bytes);
     if (c->sets == 0) {
         return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
                               "The cache is too small: 8192 bytes at least.");
     }
-    if (sys->random(sys->baton, c->key[0], sizeof(c->key)) != APR_SUCCESS) {
+    if (sys->random(sys->baton, (unsigned char *)c->key, sizeof(c->key)) !=
+        APR_SUCCESS) {
         return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                               "There is no randomness to be had at the "
                               "moment.");
@@ -79,17 +77,18 @@ apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
     }
     c->set = apr_pcalloc(p, c->sets * sizeof(set_t));
     /* not cleared: a page that no value was put on takes no memory */
-    c->value = apr_palloc(p, (apr_size_t)c->sets * WAYS * sizeof(value_t));
+    c->value = apr_palloc(p, (apr_size_t)c->sets * WAYS * c->value_size);
     *out = c;
     return APR_SUCCESS;
 }
 
-rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c, const void *data,
+rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c,
+                                      apr_uint64_t space, const void *data,
                                       apr_size_t n)
 {
-    rensei_cache_name_t name = {
-        {apr_siphash24(data, n, c->key[0]), apr_siphash24(data, n, c->key[1])}};
+    rensei_cache_name_t name = {{0, 0}};
 
+    rensei_siphash(name.w, c->key, space, data, n);
     return name;
 }
 
@@ -104,9 +103,10 @@ static apr_thread_mutex_t *lock_of(const rensei_cache_t *c, apr_uint32_t set)
     return c->lock[set % c->locks];
 }
 
-static value_t *value_of(const rensei_cache_t *c, apr_uint32_t set, int way)
+static void *value_of(const rensei_cache_t *c, apr_uint32_t set, int way)
 {
-    return &c->value[(apr_size_t)set * WAYS + (apr_size_t)way];
+    return c->value +
+           ((apr_size_t)set * WAYS + (apr_size_t)way) * c->value_size;
 }
 
 /* The slot of that name, or -1. */
@@ -166,7 +166,7 @@ int rensei_cache_put(rensei_cache_t *c, rensei_cache_name_t name,
     set_t *set = &c->set[n];
     int way;
 
-    if (len == 0 || len > RENSEI_CACHE_VALUE_MAX) {
+    if (len == 0 || len > c->value_size) {
         /* whatever was kept is not what the caller now says */
         rensei_cache_remove(c, name);
         return 0;

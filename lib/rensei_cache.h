@@ -6,17 +6,15 @@
  * replaced. It knows nothing of what it keeps: the caller says under which
  * name, and judges by the generations in the value whether it still holds.
  *
- * Names are a keyed hash (SipHash twice, 128 bits, the keys random per
- * process) of the credential: nobody can steer names into one set, and no
- * credential is kept.
+ * Names are a MAC of the credential (SipHash, 128 bits, the key random per
+ * process): nobody can steer names into one set, or find another credential
+ * with the name of one that is kept, and no credential is kept.
  */
 #ifndef RENSEI_CACHE_H
 #define RENSEI_CACHE_H
 
 #include "rensei_err.h"
 #include "rensei_sys.h"
-
-#define RENSEI_CACHE_VALUE_MAX 464 /* bytes; a larger value is not kept */
 
 typedef struct rensei_cache_t rensei_cache_t;
 
@@ -25,18 +23,22 @@ typedef struct rensei_cache_name_t {
 } rensei_cache_name_t;
 
 /** @param bytes what it may take at the most, locks included
- * @return err INVALID_REQUEST for too few bytes (8192 are enough), UNAVAILABLE
- *   without randomness or locks */
+ * @param value_max bytes of a value; a larger one is not kept
+ * @return err INVALID_REQUEST for too few bytes (1024 more than 16 values take
+ *   are enough),
+ *   UNAVAILABLE without randomness or locks */
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
-                                 const rensei_sys_t *sys, apr_pool_t *p,
-                                 rensei_err_t *err);
+                                 apr_size_t value_max, const rensei_sys_t *sys,
+                                 apr_pool_t *p, rensei_err_t *err);
 
-/** The name of data[0..n) in this cache. */
-rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c, const void *data,
+/** The name of data[0..n) in this cache.
+ * @param space whose it is: the same data has another name in each space */
+rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c,
+                                      apr_uint64_t space, const void *data,
                                       apr_size_t n);
 
-/** Copies the value to out, which holds RENSEI_CACHE_VALUE_MAX bytes aligned
- * for anything. @return its length, 0 when it is not there */
+/** Copies the value to out, which holds value_max bytes aligned for anything.
+ * @return its length, 0 when it is not there */
 apr_size_t rensei_cache_get(rensei_cache_t *c, rensei_cache_name_t name,
                             void *out);
 

@@ -152,6 +152,9 @@ static int audience_check(reading_t *r)
         return refused(r, "The token's audience (aud) is not the one expected "
                           "here.");
     }
+    if (r->want->audience) {
+        r->out->aud = *r->claim[AUD];
+    }
     return 1;
 }
 
@@ -277,18 +280,51 @@ static int registration_check(reading_t *r)
     return 1;
 }
 
+/* An element that is a scope as it stands, without space around it: as
+ * rensei_json_next, but the text of the array was checked before, and such an
+ * element need not be once more. */
+static int plain_scope(rensei_str_t *out, rensei_str_t array, apr_size_t *at)
+{
+    const char *from = array.p + *at + 1, *end = array.p + array.n, *to;
+
+    if (*at >= array.n || from == end || *from != '"') {
+        return 0;
+    }
+    from++;
+    to = from + rensei_scope_span(from, (apr_size_t)(end - from));
+    if (end - to < 2 || *to != '"' || (to[1] != ',' && to[1] != ']')) {
+        return 0;
+    }
+    *out = (rensei_str_t){from, (apr_size_t)(to - from)};
+    *at = (apr_size_t)(to + 1 - array.p);
+    return 1;
+}
+
+/* @return 1, 0 at the end, -1 for an element that is no scope */
+static int next_scope(rensei_str_t *out, rensei_str_t array, apr_size_t *at,
+                      apr_pool_t *p)
+{
+    rensei_json_member_t element;
+
+    if (plain_scope(out, array, at)) {
+        return out->n > 0 && out->n <= RENSEI_SCOPE_LEN_MAX ? 1 : -1;
+    }
+    if (!rensei_json_next(&element, array, at)) {
+        return 0;
+    }
+    return text_read(out, &element, p) && rensei_scope_valid(out->p, out->n)
+               ? 1
+               : -1;
+}
+
 static int scopes_array_read(reading_t *r, rensei_str_t array)
 {
     rensei_str_t found[RENSEI_SCOPES_MAX], scope;
     rensei_scopes_t set = {0, found};
-    rensei_json_member_t element;
     apr_size_t at = 0;
+    int more;
 
-    while (rensei_json_next(&element, array, &at)) {
-        if (!text_read(&scope, &element, r->p) ||
-            !rensei_scope_valid(scope.p, scope.n)) {
-            return 0;
-        }
+    while ((more = next_scope(&scope, array, &at, r->p)) > 0) {
         if (rensei_scopes_has(&set, scope)) {
             continue;
         }
@@ -296,6 +332,9 @@ static int scopes_array_read(reading_t *r, rensei_str_t array)
             return 0;
         }
         found[set.count++] = scope;
+    }
+    if (more < 0) {
+        return 0;
     }
     r->out->scopes.count = set.count;
     r->out->scopes.scope =

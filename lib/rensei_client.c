@@ -3,7 +3,9 @@
 #include "rensei_client_change.h"
 #include "rensei_client_spec.h"
 #include "rensei_field.h"
+#include "rensei_grantor.h"
 #include "rensei_id.h"
+#include "rensei_limits.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -229,14 +231,28 @@ static apr_status_t client_make(rensei_client_t *out, const char **secret,
     return rv;
 }
 
+static apr_status_t reach_check(const rensei_grantor_t *by,
+                                const char *workspace, apr_pool_t *p,
+                                rensei_err_t *err)
+{
+    apr_status_t rv = rensei_grantor_clients(by, err);
+
+    return rv == APR_SUCCESS ? rensei_grantor_reaches(by, workspace, p, err)
+                             : rv;
+}
+
 static apr_status_t client_add(rensei_client_t *out, const char *secret,
-                               rensei_store_t *st, const rensei_actor_t *actor,
-                               apr_pool_t *p, rensei_err_t *err)
+                               rensei_store_t *st, const rensei_grantor_t *by,
+                               const rensei_actor_t *actor, apr_pool_t *p,
+                               rensei_err_t *err)
 {
     const char *org = out->org, *id = out->id;
     json_t *details = rensei_json_own(created_details(out), p);
-    apr_status_t rv = client_insert(out, secret, st, p, err);
+    apr_status_t rv = rensei_limits_count(by, st, org, p, err);
 
+    if (rv == APR_SUCCESS) {
+        rv = client_insert(out, secret, st, p, err);
+    }
     if (rv == APR_SUCCESS) {
         rv = rensei_audit_append(st, "m2m.client_created", org, actor, id,
                                  details, p, err);
@@ -267,8 +283,16 @@ apr_status_t rensei_client_create(rensei_client_t *out, const char **secret,
                               "workspaceId is not the id of a workspace.");
     }
     if (rv == APR_SUCCESS) {
+        rv = reach_check(by, spec->workspace, p, err);
+    }
+    if (rv == APR_SUCCESS) {
         rv = rensei_scopes_assignable(vocab, RENSEI_CLASS_M2M, &spec->scopes,
                                       by, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_limits_client(by, RENSEI_LIMIT_ALL, spec->owner,
+                                  spec->expires_at, spec->token_lifetime, p,
+                                  err);
     }
     if (rv == APR_SUCCESS) {
         rv = client_make(out, &made, st, org, spec, actor, p, err);
@@ -279,7 +303,7 @@ apr_status_t rensei_client_create(rensei_client_t *out, const char **secret,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = client_add(out, made, st, actor, p, err);
+    rv = client_add(out, made, st, by, actor, p, err);
     rv = rensei_store_end(st, rv, p, err);
     if (rv == APR_SUCCESS) {
         *secret = made;
@@ -317,6 +341,7 @@ static apr_status_t client_write(const rensei_client_t *c, const char *status,
                                  rensei_store_t *st, apr_pool_t *p,
                                  rensei_err_t *err)
 {
+    const char *now = rensei_store_num(rensei_store_now_ms(st), p);
     const char *args[] = {c->name,
                           c->description,
                           c->owner,
@@ -329,7 +354,8 @@ static apr_status_t client_write(const rensei_client_t *c, const char *status,
                           object_text(c->jwks, p),
                           audiences_text(c, p),
                           rensei_store_opt(c->secret_expires_at, p),
-                          rensei_store_num(rensei_store_now_ms(st), p),
+                          now,
+                          now,
                           c->org,
                           c->id};
     int changed;
@@ -379,6 +405,26 @@ static apr_status_t revival_check(const rensei_client_t *was,
     return APR_SUCCESS;
 }
 
+/* A new end that makes an expired client live again makes one more of them. */
+static apr_status_t limits_check(const rensei_client_t *was,
+                                 const rensei_client_spec_t *spec,
+                                 rensei_store_t *st, const rensei_grantor_t *by,
+                                 apr_pool_t *p, rensei_err_t *err)
+{
+    const unsigned what =
+        (spec->set & RENSEI_CLIENT_OWNER ? RENSEI_LIMIT_OWNER : 0) |
+        (spec->set & RENSEI_CLIENT_EXPIRES ? RENSEI_LIMIT_EXPIRY : 0) |
+        (spec->set & RENSEI_CLIENT_LIFETIME ? RENSEI_LIMIT_LIFETIME : 0);
+    apr_status_t rv = rensei_limits_client(
+        by, what, spec->owner, spec->expires_at, spec->token_lifetime, p, err);
+
+    if (rv == APR_SUCCESS && what & RENSEI_LIMIT_EXPIRY &&
+        strcmp(was->status, "expired") == 0) {
+        rv = rensei_limits_count(by, st, was->org, p, err);
+    }
+    return rv;
+}
+
 static apr_status_t client_change(rensei_client_t *out, rensei_store_t *st,
                                   const char *org, const char *id,
                                   const rensei_client_spec_t *spec,
@@ -392,7 +438,13 @@ static apr_status_t client_change(rensei_client_t *out, rensei_store_t *st,
     apr_status_t rv = rensei_client_hold(&was, &status, st, org, id, p, err);
 
     if (rv == APR_SUCCESS) {
+        rv = reach_check(by, was.workspace, p, err);
+    }
+    if (rv == APR_SUCCESS) {
         rv = scopes_check(&was, spec, vocab, by, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = limits_check(&was, spec, st, by, p, err);
     }
     if (rv == APR_SUCCESS) {
         *out = was;
@@ -445,7 +497,7 @@ static apr_status_t client_end(rensei_client_t *out, rensei_store_t *st,
                                apr_pool_t *p, rensei_err_t *err)
 {
     const char *now = rensei_store_num(rensei_store_now_ms(st), p);
-    const char *args[] = {now, reason, now, org, id};
+    const char *args[] = {now, reason, now, now, org, id};
     int changed;
     apr_status_t rv =
         rensei_store_exec(&changed, st, RENSEI_SQL_CLIENT_REVOKE, args, p, err);
@@ -478,4 +530,14 @@ apr_status_t rensei_client_revoke(rensei_client_t *out, rensei_store_t *st,
     }
     rv = client_end(out, st, org, id, reason, actor, p, err);
     return rensei_store_end(st, rv, p, err);
+}
+
+apr_status_t rensei_client_used(rensei_store_t *st, const char *id,
+                                const rensei_usage_t *usage, apr_pool_t *p,
+                                rensei_err_t *err)
+{
+    const char *at = rensei_store_num(usage->at, p);
+    const char *args[] = {at, usage->ip, at, at, id};
+
+    return rensei_store_exec(NULL, st, RENSEI_SQL_CLIENT_USED, args, p, err);
 }

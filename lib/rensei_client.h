@@ -10,6 +10,7 @@
 
 #include "rensei_audience.h"
 #include "rensei_audit.h"
+#include "rensei_usage.h"
 
 #define RENSEI_LIFETIME_MIN 60 /* seconds, of a client's tokens */
 #define RENSEI_LIFETIME_MAX 86400
@@ -53,7 +54,9 @@ typedef struct rensei_client_t {
     const char *created_by;
     apr_int64_t expires_at, revoked_at, last_used_at; /* epoch ms, 0: none */
     const char *revoke_reason;                        /* or NULL */
-    int org_active; /* its organisation is not suspended */
+    const char *last_used_ip;                         /* or NULL */
+    int org_active; /* its organisation, and its workspace, are not suspended */
+    const char *suspended; /* "organisation" "workspace", or NULL */
 
     /* Which of its tokens are dead (rensei_revocation.h): those issued up to
      * a time (epoch ms, 0: none), and some one by one, NULL-terminated. Only
@@ -216,6 +219,12 @@ apr_status_t rensei_client_authenticate(rensei_client_t *out,
                                         const char *secret,
                                         const rensei_actor_t *actor,
                                         apr_pool_t *p, rensei_err_t *err);
+
+/** Notes a use (of its secret at a protected location): its time and address,
+ * where it is the latest. Count is not kept. No event. */
+apr_status_t rensei_client_used(rensei_store_t *st, const char *id,
+                                const rensei_usage_t *usage, apr_pool_t *p,
+                                rensei_err_t *err);
 
 /** Is the client, and its organisation, fit to be used now (ms)? */
 int rensei_client_usable(const rensei_client_t *c, apr_int64_t now_ms);

@@ -22,6 +22,7 @@ typedef struct attempt_t {
     const char *id; /* as it was given */
     int formed;     /* the id has the form of one */
     int known;
+    int recalled; /* by the store's memory */
     rensei_rows_t rows;
     const rensei_actor_t *actor;
     apr_pool_t *p;
@@ -35,16 +36,36 @@ int rensei_client_usable(const rensei_client_t *c, apr_int64_t now_ms)
            strcmp(c->status, "inactive") != 0;
 }
 
+/* By the memory, where there is one. */
+static apr_status_t row_read(attempt_t *a, const char *id)
+{
+    const rensei_memory_t *memory = rensei_store_remembers(a->st);
+
+    a->recalled = memory && memory->recall(memory->baton, &a->rows, id, a->p);
+    return a->recalled
+               ? APR_SUCCESS
+               : rensei_store_select(&a->rows, a->st, RENSEI_SQL_CLIENT_DIGEST,
+                                     &id, a->p, a->err);
+}
+
+static void row_remember(const attempt_t *a)
+{
+    const rensei_memory_t *memory = rensei_store_remembers(a->st);
+    const rensei_client_t *c = a->client;
+    const char *subjects[] = {c->id, c->org, c->workspace, NULL};
+
+    if (memory) {
+        memory->remember(memory->baton, c->id, subjects, &a->rows);
+    }
+}
+
 static apr_status_t client_read(attempt_t *a)
 {
-    const char *id;
     apr_status_t rv;
 
     a->formed =
         a->id && rensei_id_valid(RENSEI_ID_CLIENT, a->id, strlen(a->id));
-    id = a->formed ? a->id : NOBODY;
-    rv = rensei_store_select(&a->rows, a->st, RENSEI_SQL_CLIENT_DIGEST, &id,
-                             a->p, a->err);
+    rv = row_read(a, a->formed ? a->id : NOBODY);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -52,6 +73,9 @@ static apr_status_t client_read(attempt_t *a)
     if (a->known) {
         rv = rensei_client_row(a->client, &a->rows, 0,
                                rensei_store_now_ms(a->st), a->p, a->err);
+    }
+    if (rv == APR_SUCCESS && a->known && !a->recalled) {
+        row_remember(a);
     }
     return rv;
 }
@@ -89,7 +113,21 @@ static const char *unusable(const attempt_t *a)
     if (rensei_client_usable(c, rensei_store_now_ms(a->st))) {
         return NULL;
     }
-    return c->org_active ? c->status : "organisation_suspended";
+    if (c->suspended) {
+        return strcmp(c->suspended, "workspace") == 0
+                   ? "workspace_suspended"
+                   : "organisation_suspended";
+    }
+    return c->status;
+}
+
+apr_int64_t rensei_client_auth_end(const rensei_client_t *c)
+{
+    if (c->secret_expires_at != 0 &&
+        (c->expires_at == 0 || c->secret_expires_at < c->expires_at)) {
+        return c->secret_expires_at;
+    }
+    return c->expires_at;
 }
 
 /* ---- secrets ---- */
@@ -130,6 +168,28 @@ static int method_allowed(const attempt_t *a, const char *method)
            strcmp(method, a->client->auth_method) == 0;
 }
 
+static const char *secret_refused(attempt_t *a, const char *secret,
+                                  const char *method)
+{
+    const char *why = secret_wrong(a, secret);
+
+    if (!why) {
+        why = unusable(a);
+    }
+    return !why && !method_allowed(a, method) ? "wrong_method" : why;
+}
+
+/* What another gateway has changed, the memory follows a moment later. To let
+ * in who was let in until then does no harm, since a token is recorded for the
+ * client as it is in the store. But a secret that was made there just now is
+ * good here at once: nobody is refused by memory. */
+static apr_status_t forget(attempt_t *a)
+{
+    rensei_store_memory(a->st, NULL);
+    memset(a->client, 0, sizeof(*a->client));
+    return client_read(a);
+}
+
 apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
                                        const char *id, const char *secret,
                                        const char *method,
@@ -144,12 +204,13 @@ apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    why = secret_wrong(&a, secret);
-    if (!why) {
-        why = unusable(&a);
-    }
-    if (!why && !method_allowed(&a, method)) {
-        why = "wrong_method";
+    why = secret_refused(&a, secret, method);
+    if (why && a.recalled) {
+        rv = forget(&a);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        why = secret_refused(&a, secret, method);
     }
     return why ? fail(&a, why, "The client id or secret is not valid.")
                : APR_SUCCESS;
@@ -206,7 +267,7 @@ static apr_status_t assertion_fail(attempt_t *a, const char *reason)
 /* An id has 128 random bits, so it does no harm that the signature of an
  * unknown client's assertion is not computed, and that time can tell. */
 static apr_status_t assertion_check(attempt_t *a, const char *assertion,
-                                    const char *const *audiences)
+                                    const char *const *audiences, int again)
 {
     static const char *const nothing[] = {NULL};
     rensei_assertion_t checked;
@@ -231,24 +292,26 @@ static apr_status_t assertion_check(attempt_t *a, const char *assertion,
         return assertion_fail(a, why);
     }
     rv = assertion_use(&first, a, &checked);
-    if (rv == APR_SUCCESS && !first) {
+    if (rv == APR_SUCCESS && !first && !again) {
         rv = assertion_fail(a, "assertion_replayed");
     }
     return rv;
 }
 
-apr_status_t rensei_client_auth_assertion(rensei_client_t *out,
-                                          rensei_store_t *st, const char *id,
-                                          const char *assertion,
-                                          const char *const *audiences,
-                                          const rensei_actor_t *actor,
-                                          apr_pool_t *p, rensei_err_t *err)
+apr_status_t rensei_client_auth_assertion(
+    rensei_client_t *out, rensei_store_t *st, const char *id,
+    const char *assertion, const char *const *audiences, int again,
+    const rensei_actor_t *actor, apr_pool_t *p, rensei_err_t *err)
 {
     attempt_t a = {
         .client = out, .st = st, .id = id, .actor = actor, .p = p, .err = err};
     apr_status_t rv;
 
     err->cause = NULL;
+    /* It is noted in the store in any case: memory would save little, and a
+     * refusal by it could not be tried again. */
+    rensei_store_memory(st, NULL);
     rv = client_read(&a);
-    return rv == APR_SUCCESS ? assertion_check(&a, assertion, audiences) : rv;
+    return rv == APR_SUCCESS ? assertion_check(&a, assertion, audiences, again)
+                             : rv;
 }

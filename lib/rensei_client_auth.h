@@ -19,12 +19,15 @@ apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
                                        apr_pool_t *p, rensei_err_t *err);
 
 /** By an assertion (RFC 7523), which is then used up.
- * @param audiences what it may be addressed to; NULL: nothing, so it fails */
-apr_status_t rensei_client_auth_assertion(rensei_client_t *out,
-                                          rensei_store_t *st, const char *id,
-                                          const char *assertion,
-                                          const char *const *audiences,
-                                          const rensei_actor_t *actor,
-                                          apr_pool_t *p, rensei_err_t *err);
+ * @param audiences what it may be addressed to; NULL: nothing, so it fails
+ * @param again it was good before, in another try of this request */
+apr_status_t rensei_client_auth_assertion(
+    rensei_client_t *out, rensei_store_t *st, const char *id,
+    const char *assertion, const char *const *audiences, int again,
+    const rensei_actor_t *actor, apr_pool_t *p, rensei_err_t *err);
+
+/** When the client can no longer authenticate as it just did: its own end, or
+ * that of the secret it showed, whichever is first. Epoch ms, 0: never */
+apr_int64_t rensei_client_auth_end(const rensei_client_t *c);
 
 #endif

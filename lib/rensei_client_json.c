@@ -6,12 +6,13 @@
 static void whole_set(json_t *out, const rensei_client_t *c)
 {
     json_object_update_new(
-        out, json_pack("{s:s?, s:s?, s:O?, s:o, s:o, s:s, s:s?}", "description",
-                       c->description, "owner", c->owner, "trustedMetadata",
-                       c->trusted_metadata, "tokenLifetime",
+        out, json_pack("{s:s?, s:s?, s:O?, s:o, s:o, s:s, s:s?, s:s?}",
+                       "description", c->description, "owner", c->owner,
+                       "trustedMetadata", c->trusted_metadata, "tokenLifetime",
                        rensei_answer_ms(c->token_lifetime), "updatedAt",
                        rensei_answer_ms(c->updated_at), "createdBy",
-                       c->created_by, "revokeReason", c->revoke_reason));
+                       c->created_by, "revokeReason", c->revoke_reason,
+                       "lastUsedIp", c->last_used_ip));
 }
 
 static void credentials_set(json_t *out, const rensei_client_t *c)

@@ -57,13 +57,9 @@ static apr_status_t next_write(const rensei_client_t *c, const char *digest,
                                rensei_store_t *st, apr_pool_t *p,
                                rensei_err_t *err)
 {
+    const char *now = rensei_store_num(rensei_store_now_ms(st), p);
     const char *args[] = {
-        digest,
-        last4,
-        rensei_store_opt(expires_at, p),
-        rensei_store_num(rensei_store_now_ms(st), p),
-        c->org,
-        c->id,
+        digest, last4, rensei_store_opt(expires_at, p), now, now, c->org, c->id,
     };
 
     return rensei_store_exec(NULL, st, RENSEI_SQL_CLIENT_ROTATE, args, p, err);
@@ -154,8 +150,8 @@ static apr_status_t complete(rensei_client_t *out, rensei_store_t *st,
                              const rensei_actor_t *actor, apr_pool_t *p,
                              rensei_err_t *err)
 {
-    const char *args[] = {rensei_store_num(rensei_store_now_ms(st), p), org,
-                          id};
+    const char *now = rensei_store_num(rensei_store_now_ms(st), p);
+    const char *args[] = {now, now, org, id};
     apr_status_t rv = rotating_hold(out, st, org, id, p, err);
 
     if (rv == APR_SUCCESS) {

@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_client_row.h"
+#include "rensei_org.h"
 
 #include <string.h>
 
@@ -30,7 +31,8 @@ enum {
     COL_NEXT_LAST4,
     COL_SECRET_EXPIRES_AT,
     COL_TOKENS_AFTER,
-    COL_ORG_STATUS,
+    COL_LAST_USED_IP,
+    COL_STANDING,
     COL_DIGEST,
     COL_NEXT_DIGEST
 };
@@ -110,8 +112,9 @@ apr_status_t rensei_client_row(rensei_client_t *out, const rensei_rows_t *rows,
     out->token_lifetime = rensei_rows_int(rows, i, COL_LIFETIME);
     out->created_by = rensei_rows_text(rows, i, COL_CREATED_BY);
     out->revoke_reason = rensei_rows_text(rows, i, COL_REVOKE_REASON);
-    out->org_active =
-        strcmp(rensei_rows_text(rows, i, COL_ORG_STATUS), "active") == 0;
+    out->last_used_ip = rensei_rows_text(rows, i, COL_LAST_USED_IP);
+    out->suspended = rensei_org_standing(rows, i, COL_STANDING);
+    out->org_active = out->suspended == NULL;
     times_read(out, rows, i);
     out->status = status_of(out, rensei_rows_text(rows, i, COL_STATUS), now);
     out->trusted_metadata = object_read(rows, i, COL_METADATA, p);

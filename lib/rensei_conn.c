@@ -8,6 +8,14 @@
 
 #define TURN_PATIENCE apr_time_from_sec(5)
 
+/* The isolation that our locks are made for: each statement sees what those
+ * committed for which it has waited. A database can have another default. And
+ * whoever waits for a row, wherever it is locked, gives up as with SQLite. In
+ * the transaction, not the session: a pooler hands sessions around. */
+#define PGSQL_BEGIN                          \
+    "BEGIN ISOLATION LEVEL READ COMMITTED; " \
+    "SET LOCAL lock_timeout = '5s'"
+
 /* What is to be run: a text, or a statement with its arguments; and where
  * its result goes. */
 typedef struct call_t {
@@ -241,7 +249,7 @@ static apr_status_t tx_cleanup(void *baton)
 apr_status_t rensei_conn_begin(rensei_conn_t *c, apr_pool_t *p,
                                rensei_err_t *err)
 {
-    const char *begin = c->sqlite ? "BEGIN IMMEDIATE" : "BEGIN";
+    const char *begin = c->sqlite ? "BEGIN IMMEDIATE" : PGSQL_BEGIN;
     apr_status_t rv;
 
     if (c->tx) {

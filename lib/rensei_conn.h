@@ -3,8 +3,8 @@
 /**
  * One connection of apr_dbd, and what differs between the two drivers: when
  * a statement has to be prepared again, when a lost connection may be
- * replaced, how a transaction begins. Only rensei_store.c and
- * rensei_schema.c use it; the rules see a rensei_store_t.
+ * replaced, how a transaction begins. Only rensei_store.c, rensei_schema.c and
+ * rensei_backup.c use it; the rules see a rensei_store_t.
  */
 #ifndef RENSEI_CONN_H
 #define RENSEI_CONN_H
@@ -21,6 +21,9 @@ typedef struct rensei_conn_t {
     int tx_failed;        /* a statement of it failed: it must not commit */
     int has_turn;         /* see rensei_turn.h */
 } rensei_conn_t;
+
+/** The connection of a store; without a handle where it has none yet. */
+rensei_conn_t *rensei_store_conn(rensei_store_t *st);
 
 /** Runs a text without arguments. @param out NULL for one without rows */
 apr_status_t rensei_conn_text(rensei_rows_t *out, rensei_conn_t *c,

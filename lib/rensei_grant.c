@@ -5,6 +5,7 @@
 #include "rensei_client_spec.h"
 #include "rensei_field.h"
 #include "rensei_id.h"
+#include "rensei_json_write.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -67,7 +68,7 @@ apr_status_t rensei_grant_authenticate(rensei_client_t *out, rensei_store_t *st,
     if (by_key) {
         return rensei_client_auth_assertion(
             out, st, req->client_id, req->client_assertion,
-            iss->assertion_audiences, actor, p, err);
+            iss->assertion_audiences, req->again, actor, p, err);
     }
     if (req->client_id == NULL) {
         return missing("client_id", p, err);
@@ -153,55 +154,77 @@ static void time_set(making_t *m, apr_int64_t now_ms)
     m->issued_ms = cut_off && now_ms <= cut_off ? cut_off + 1 : now_ms;
 }
 
-/* The client's own lifetime, or the virtual host's, but not beyond the
- * client's own end. */
+/* The client's own lifetime, or the virtual host's, but not beyond what is
+ * allowed there, nor the client's own end. A client may have got its lifetime
+ * elsewhere, or before that limit. */
 static void lifetime_set(making_t *m, const rensei_issuer_t *iss,
                          apr_int64_t now_ms)
 {
     const rensei_client_t *c = &m->client;
 
     m->iat = now_ms / 1000;
-    m->exp = m->iat + (c->token_lifetime ? c->token_lifetime : iss->lifetime);
+    m->exp = m->iat + rensei_limits_lifetime(
+                          iss->limits, c->token_lifetime ? c->token_lifetime
+                                                         : iss->lifetime);
     if (c->expires_at && m->exp > c->expires_at / 1000) {
         m->exp = c->expires_at / 1000;
     }
 }
 
 /* RFC 7519 4.1.3: one is a string. */
-static json_t *aud_make(const making_t *m, const rensei_issuer_t *iss)
+static void aud_put(rensei_json_text_t *w, const making_t *m,
+                    const rensei_issuer_t *iss, apr_pool_t *p)
 {
     const rensei_audiences_t *set = &m->audiences;
 
-    if (set->count == 0) {
-        return json_string(iss->audience);
+    if (set->count > 1) {
+        rensei_json_put_list(w, "aud", set);
+        return;
     }
-    return set->count == 1 ? json_stringn(set->scope[0].p, set->scope[0].n)
-                           : rensei_answer_scopes(set);
+    rensei_json_put_text(
+        w, "aud",
+        set->count ? apr_pstrmemdup(p, set->scope[0].p, set->scope[0].n)
+                   : iss->audience);
 }
 
-static json_t *claims_make(const making_t *m, const rensei_issuer_t *iss,
-                           apr_pool_t *p)
+/* A custom claim never stands for one of ours: a template that names one is
+ * refused when the configuration is read. */
+static void custom_put(rensei_json_text_t *w, const rensei_template_t *t,
+                       const rensei_client_t *c, apr_pool_t *p)
+{
+    json_t *claims = rensei_template_claims(t, c, p), *value;
+    const char *name;
+
+    json_object_foreach(claims, name, value)
+    {
+        rensei_json_put_raw(w, name, rensei_json_dump(value, p));
+    }
+}
+
+static const char *claims_text(const making_t *m, const rensei_issuer_t *iss,
+                               apr_pool_t *p)
 {
     const rensei_client_t *c = &m->client;
-    json_t *claims = rensei_json_own(
-        json_pack("{s:s, s:s, s:s*, s:o, s:s, s:o, s:I, s:I, s:s}", "sub",
-                  c->id, "org_id", c->org, "workspace_id", c->workspace,
-                  "scopes", rensei_answer_scopes(&m->scopes), "iss",
-                  iss->issuer, "aud", aud_make(m, iss), "iat",
-                  (json_int_t)m->iat, "exp", (json_int_t)m->exp, "jti", m->jti),
-        p);
+    rensei_json_text_t w;
 
-    if (claims && iss->rfc9068) {
-        json_object_set_new(claims, "client_id", json_string(c->id));
-        json_object_set_new(claims, "scope",
-                            json_string(rensei_scopes_text(&m->scopes, p)));
+    rensei_json_begin(&w, p);
+    rensei_json_put_text(&w, "sub", c->id);
+    rensei_json_put_text(&w, "org_id", c->org);
+    rensei_json_put_text(&w, "workspace_id", c->workspace);
+    rensei_json_put_list(&w, "scopes", &m->scopes);
+    rensei_json_put_text(&w, "iss", iss->issuer);
+    aud_put(&w, m, iss, p);
+    rensei_json_put_int(&w, "iat", m->iat);
+    rensei_json_put_int(&w, "exp", m->exp);
+    rensei_json_put_text(&w, "jti", m->jti);
+    if (iss->rfc9068) {
+        rensei_json_put_text(&w, "client_id", c->id);
+        rensei_json_put_text(&w, "scope", rensei_scopes_text(&m->scopes, p));
     }
-    if (claims && iss->template) {
-        /* Missing alone: a custom claim never stands for one of ours. */
-        json_object_update_missing(claims,
-                                   rensei_template_claims(iss->template, c, p));
+    if (iss->template) {
+        custom_put(&w, iss->template, c, p);
     }
-    return claims;
+    return rensei_json_finish(&w);
 }
 
 /* The claims as text that a gateway can read: metadata from before it was
@@ -210,20 +233,15 @@ static apr_status_t claims_write(const char **out, const making_t *m,
                                  const rensei_issuer_t *iss, apr_pool_t *p,
                                  rensei_err_t *err)
 {
-    json_t *claims = claims_make(m, iss, p);
-    const char *text = claims ? rensei_json_dump(claims, p) : NULL;
     rensei_json_object_t obj;
 
-    if (text == NULL) {
-        return rensei_err_set(err, RENSEI_E_INTERNAL,
-                              "The claims could not be written.");
-    }
-    if (rensei_json_scan(&obj, text, strlen(text)) != APR_SUCCESS) {
+    *out = claims_text(m, iss, p);
+    if (iss->template &&
+        rensei_json_scan(&obj, *out, strlen(*out)) != APR_SUCCESS) {
         return rensei_err_set(err, RENSEI_E_INTERNAL,
                               "The custom claims are nested too deeply, or "
                               "have too many members.");
     }
-    *out = text;
     return APR_SUCCESS;
 }
 
@@ -253,55 +271,97 @@ static apr_status_t token_sign(const char **out, making_t *m,
     return rv;
 }
 
-/* Notes the use, and looks once more: the client may have been revoked since
- * it was read, and a token must not be issued after that. */
-static apr_status_t client_use(const making_t *m, rensei_store_t *st,
-                               apr_pool_t *p, rensei_err_t *err)
+/* The token itself stays out of it. Canonical: the names are sorted. */
+static const char *issued_details(const making_t *m, apr_pool_t *p)
 {
-    const char *now = rensei_store_num(rensei_store_now_ms(st), p);
-    const char *args[] = {now, now, m->client.id};
-    int changed;
-    apr_status_t rv =
-        rensei_store_exec(&changed, st, RENSEI_SQL_CLIENT_USED, args, p, err);
+    rensei_json_text_t w;
 
-    if (rv == APR_SUCCESS && changed == 0) {
-        rv = rensei_err_set(err, RENSEI_E_INVALID_CLIENT,
-                            "The client id or secret is not valid.");
+    rensei_json_begin(&w, p);
+    if (m->audiences.count) {
+        rensei_json_put_list(&w, "audiences", &m->audiences);
+    }
+    rensei_json_put_int(&w, "expiresAt", m->exp * 1000);
+    rensei_json_put_text(&w, "jti", m->jti);
+    rensei_json_put_list(&w, "scopes", &m->scopes);
+    return rensei_json_finish(&w);
+}
+
+/* Whoever asked has proved by now that he is the client. */
+static void issuance_set(rensei_issuance_t *out, const making_t *m,
+                         const char *token, const rensei_actor_t *actor,
+                         apr_pool_t *p)
+{
+    out->token.access_token = token;
+    out->token.expires_in = m->exp - m->iat;
+    out->token.scope = rensei_scopes_text(&m->scopes, p);
+    out->client = m->client.id;
+    out->org = m->client.org;
+    out->client_version = m->client.updated_at;
+    out->actor = *actor;
+    out->actor.id = m->client.id;
+    out->actor.type = "m2m_client";
+    out->details = issued_details(m, p);
+    out->stale = 0;
+}
+
+static apr_status_t grant_try(rensei_issuance_t *out, rensei_store_t *st,
+                              const rensei_issuer_t *iss,
+                              const rensei_token_request_t *req,
+                              const rensei_actor_t *actor, apr_pool_t *p,
+                              rensei_err_t *err)
+{
+    making_t m = {.jti = NULL};
+    const char *token;
+    apr_int64_t now = rensei_store_now_ms(st);
+    apr_status_t rv = request_check(req, p, err);
+
+    out->token.credential_expires_at = 0;
+    if (rv == APR_SUCCESS) {
+        rv = rensei_grant_authenticate(&m.client, st, iss, req, actor, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        out->token.credential_expires_at = rensei_client_auth_end(&m.client);
+        rv = scopes_narrow(&m, req->scope, iss->vocab, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = audiences_choose(&m, req->resources, iss, err);
+    }
+    if (rv == APR_SUCCESS) {
+        time_set(&m, now);
+        lifetime_set(&m, iss, now);
+        rv = token_sign(&token, &m, iss, rensei_store_sys(st), p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        issuance_set(out, &m, token, actor, p);
     }
     return rv;
 }
 
-/* The token itself stays out of it. */
-static json_t *issued_details(const making_t *m)
+apr_status_t rensei_grant_make(rensei_issuance_t *out, rensei_store_t *st,
+                               const rensei_issuer_t *iss,
+                               const rensei_token_request_t *req,
+                               const rensei_actor_t *actor, apr_pool_t *p,
+                               rensei_err_t *err)
 {
-    json_t *audiences =
-        m->audiences.count ? rensei_answer_scopes(&m->audiences) : NULL;
+    apr_status_t rv = grant_try(out, st, iss, req, actor, p, err);
 
-    return json_pack("{s:s, s:o, s:o, s:o*}", "jti", m->jti, "scopes",
-                     rensei_answer_scopes(&m->scopes), "expiresAt",
-                     rensei_answer_ms(m->exp * 1000), "audiences", audiences);
+    /* Another gateway may have given the client just now what it asks for:
+     * nobody is refused by memory. */
+    if (rv != APR_SUCCESS && rensei_store_remembers(st) &&
+        (err->code == RENSEI_E_INVALID_SCOPE ||
+         err->code == RENSEI_E_INVALID_TARGET)) {
+        rensei_store_memory(st, NULL);
+        rv = grant_try(out, st, iss, req, actor, p, err);
+    }
+    return rv;
 }
 
-static apr_status_t issue_record(const making_t *m, rensei_store_t *st,
-                                 const rensei_actor_t *actor, apr_pool_t *p,
-                                 rensei_err_t *err)
+apr_status_t rensei_grant_unsettled(rensei_err_t *err)
 {
-    rensei_actor_t who = *actor;
-    json_t *details = rensei_json_own(issued_details(m), p);
-    apr_status_t rv = rensei_store_begin(st, p, err);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    /* Whoever asked has proved by now that he is the client. */
-    who.id = m->client.id;
-    who.type = "m2m_client";
-    rv = client_use(m, st, p, err);
-    if (rv == APR_SUCCESS) {
-        rv = rensei_audit_append(st, "m2m.token_issued", m->client.org, &who,
-                                 m->client.id, details, p, err);
-    }
-    return rensei_store_end(st, rv, p, err);
+    rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                   "The client is being changed; try again.");
+    err->cause = "the client changed again and again";
+    return APR_EGENERAL;
 }
 
 apr_status_t rensei_grant_token(rensei_token_t *out, rensei_store_t *st,
@@ -310,32 +370,30 @@ apr_status_t rensei_grant_token(rensei_token_t *out, rensei_store_t *st,
                                 const rensei_actor_t *actor, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    making_t m = {.jti = NULL};
-    const char *token;
-    apr_status_t rv = request_check(req, p, err);
+    rensei_issuance_t made = {.stale = 1};
+    rensei_issuance_t *list[] = {&made};
+    rensei_token_request_t asked = *req;
+    apr_status_t rv = APR_SUCCESS;
+    int i;
 
-    if (rv == APR_SUCCESS) {
-        rv = rensei_grant_authenticate(&m.client, st, iss, req, actor, p, err);
+    for (i = 0; rv == APR_SUCCESS && made.stale && i < RENSEI_GRANT_TRIES;
+         i++) {
+        asked.again = i > 0;
+        rv = rensei_grant_make(&made, st, iss, &asked, actor, p, err);
+        if (rv == APR_SUCCESS) {
+            rv = rensei_store_begin(st, p, err);
+        }
+        if (rv == APR_SUCCESS) {
+            rv = rensei_issuance_record(st, list, 1, p, err);
+            rv = rensei_store_end(st, rv, p, err);
+        }
     }
-    if (rv == APR_SUCCESS) {
-        rv = scopes_narrow(&m, req->scope, iss->vocab, p, err);
+    if (rv == APR_SUCCESS && made.stale) {
+        rv = rensei_grant_unsettled(err);
     }
+    out->credential_expires_at = made.token.credential_expires_at;
     if (rv == APR_SUCCESS) {
-        rv = audiences_choose(&m, req->resources, iss, err);
-    }
-    if (rv == APR_SUCCESS) {
-        time_set(&m, rensei_store_now_ms(st));
-        lifetime_set(&m, iss, rensei_store_now_ms(st));
-        /* Before the commit: no event tells of a token that nobody got. */
-        rv = token_sign(&token, &m, iss, rensei_store_sys(st), p, err);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = issue_record(&m, st, actor, p, err);
-    }
-    if (rv == APR_SUCCESS) {
-        out->access_token = token;
-        out->expires_in = m.exp - m.iat;
-        out->scope = rensei_scopes_text(&m.scopes, p);
+        *out = made.token;
     }
     return rv;
 }

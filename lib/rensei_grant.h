@@ -8,7 +8,9 @@
 #ifndef RENSEI_GRANT_H
 #define RENSEI_GRANT_H
 
+#include "rensei_issuance.h"
 #include "rensei_jwt.h"
+#include "rensei_limits.h"
 #include "rensei_template.h"
 
 #define RENSEI_TOKEN_LIFETIME_DEFAULT 3600 /* seconds */
@@ -18,6 +20,7 @@ typedef struct rensei_issuer_t {
     const rensei_ring_t *ring;
     const char *issuer, *audience;
     apr_int64_t lifetime; /* seconds, where the client has none of its own */
+    const rensei_limits_t *limits; /* how long it may be, or NULL */
     const rensei_vocab_t *vocab;
     const rensei_template_t *template; /* of custom claims, or NULL */
     int rfc9068; /* typ at+jwt, and the claims client_id and scope */
@@ -37,13 +40,8 @@ typedef struct rensei_token_request_t {
                                      client_id, that is the assertion's sub, or
                                      NULL if it has none */
     const char *const *resources; /* RFC 8707, NULL-terminated; NULL: none */
+    int again; /* another try, after what the first one made was stale */
 } rensei_token_request_t;
-
-typedef struct rensei_token_t {
-    const char *access_token;
-    apr_int64_t expires_in; /* seconds */
-    const char *scope;
-} rensei_token_t;
 
 /** Authenticates a client alone, by any method that it may use: by its secret,
  * or by an assertion, which is good once (it is remembered until it has
@@ -58,18 +56,30 @@ apr_status_t rensei_grant_authenticate(rensei_client_t *out, rensei_store_t *st,
                                        const rensei_actor_t *actor,
                                        apr_pool_t *p, rensei_err_t *err);
 
-/** Authenticates the client and issues a token, with event m2m.token_issued,
- * which is durable when this returns. Its audience is the issuer's; where
- * resources are asked for, exactly those, each of which must be one of the
- * client's audiences or the issuer's.
+/** Authenticates the client and makes a token, which is not to be given away
+ * before rensei_issuance_record and COMMIT. Its audience is the issuer's;
+ * where resources are asked for, exactly those, each of which must be one of
+ * the client's audiences or the issuer's.
  * @return err UNSUPPORTED_GRANT, INVALID_REQUEST, INVALID_CLIENT,
  *   INVALID_SCOPE, INVALID_TARGET, UNAVAILABLE; INTERNAL for a token that
  *   would be too long, or that no gateway could read, because of the custom
  *   claims */
+apr_status_t rensei_grant_make(rensei_issuance_t *out, rensei_store_t *st,
+                               const rensei_issuer_t *iss,
+                               const rensei_token_request_t *req,
+                               const rensei_actor_t *actor, apr_pool_t *p,
+                               rensei_err_t *err);
+
+/** The same, and records it: durable when this returns. */
 apr_status_t rensei_grant_token(rensei_token_t *out, rensei_store_t *st,
                                 const rensei_issuer_t *iss,
                                 const rensei_token_request_t *req,
                                 const rensei_actor_t *actor, apr_pool_t *p,
                                 rensei_err_t *err);
+
+/** How often a token is made anew whose client has changed while it was made,
+ * before the answer is UNAVAILABLE. */
+#define RENSEI_GRANT_TRIES 3
+apr_status_t rensei_grant_unsettled(rensei_err_t *err);
 
 #endif

@@ -120,14 +120,16 @@ apr_status_t rensei_id_new_at(const char **out, rensei_id_e type,
 
 static int all_of(const char *s, apr_size_t n, unsigned char kind)
 {
-    apr_size_t i;
+    const unsigned char *at = (const unsigned char *)s, *end = at + n;
 
-    for (i = 0; i < n; i++) {
-        if (!(kind_of[(unsigned char)s[i]] & kind)) {
-            return 0;
-        }
+    for (; end - at >= 4; at += 4) {
+        kind &=
+            kind_of[at[0]] & kind_of[at[1]] & kind_of[at[2]] & kind_of[at[3]];
     }
-    return 1;
+    for (; at < end; at++) {
+        kind &= kind_of[*at];
+    }
+    return kind != 0;
 }
 
 static int marked(const mark_t *mark, const char *s, apr_size_t n,

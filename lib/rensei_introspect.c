@@ -358,6 +358,12 @@ static apr_status_t revocable(const looking_t *l, const rensei_revoker_t *by)
         return rensei_err_set(l->err, RENSEI_E_INVALID_GRANT,
                               "The token was issued to another client.");
     }
+    if (by->workspace &&
+        !rensei_str_eq(l->claims.workspace, rensei_str(by->workspace))) {
+        return rensei_err_set(l->err, RENSEI_E_INVALID_GRANT,
+                              "The token was issued to a client outside of "
+                              "your workspace.");
+    }
     if (l->claims.jti.n == 0) {
         return unsupported(l->err, "The token has no identifier (jti) by "
                                    "which it could be revoked.");

@@ -61,19 +61,20 @@ apr_status_t rensei_introspect(json_t **out, rensei_store_t *st,
                                rensei_err_t *err);
 
 /** Who revokes: a client, its own tokens; an organisation (client NULL), all
- * of its clients' tokens. */
+ * of its clients' tokens, or those of a workspace's clients. */
 typedef struct rensei_revoker_t {
     const char *org, *client;
     rensei_actor_t actor;
+    const char *workspace; /* that an organisation's key is bound to, or NULL */
 } rensei_revoker_t;
 
 /** Revokes a token that the caller presents (RFC 7009 2), with event
  * m2m.token_revoked. What is not a live token of the caller's organisation
  * is passed over in silence (2.2).
  * @param client the client whose token was revoked, NULL where nothing was
- * @return err INVALID_GRANT for a token of another client (2.1),
- *   UNSUPPORTED_TOKEN for an API key, a worker's token, a token without a jti
- *   (2.2.1), UNAVAILABLE */
+ * @return err INVALID_GRANT for a token of another client (2.1), or of one
+ *   outside of the workspace; UNSUPPORTED_TOKEN for an API key, a worker's
+ *   token, a token without a jti (2.2.1); UNAVAILABLE */
 apr_status_t rensei_introspect_revoke(const char **client, rensei_store_t *st,
                                       const rensei_ring_t *ring,
                                       const rensei_expect_t *expect,

@@ -2,6 +2,9 @@
 
 #include "rensei_json.h"
 
+#include <apr_lib.h>
+#include <string.h>
+
 static apr_status_t json_drop(void *value)
 {
     json_decref(value);
@@ -92,19 +95,47 @@ apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
     return APR_SUCCESS;
 }
 
-const char *rensei_json_dump(const json_t *value, apr_pool_t *p)
+#define DUMP_FIRST 1024 /* most texts are shorter, and written once */
+
+static char *dump(const json_t *value, size_t flags, apr_pool_t *p)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    size_t n = json_dumpb(value, NULL, 0, flags);
+    char first[DUMP_FIRST];
+    size_t n = json_dumpb(value, first, sizeof(first), flags);
     char *text;
 
     if (n == 0) {
         return NULL;
     }
     text = apr_palloc(p, n + 1);
+    if (n <= sizeof(first)) {
+        memcpy(text, first, n);
+        text[n] = '\0';
+        return text;
+    }
     if (json_dumpb(value, text, n, flags) != n) {
         return NULL;
     }
     text[n] = '\0';
+    return text;
+}
+
+const char *rensei_json_dump(const json_t *value, apr_pool_t *p)
+{
+    return dump(value, JSON_COMPACT | JSON_ENCODE_ANY, p);
+}
+
+const char *rensei_json_canonical(const json_t *value, apr_pool_t *p)
+{
+    char *text =
+        dump(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS, p);
+    char *s = text ? strchr(text, '\\') : NULL;
+
+    /* jansson writes the digits of \u001F in upper case */
+    for (; s; s = strchr(s + 2, '\\')) {
+        if (s[1] == 'u') {
+            s[4] = (char)apr_tolower(s[4]);
+            s[5] = (char)apr_tolower(s[5]);
+        }
+    }
     return text;
 }

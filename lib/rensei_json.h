@@ -83,12 +83,27 @@ apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
  * memory. */
 const char *rensei_json_dump(const json_t *value, apr_pool_t *p);
 
+/** The one text of a value that others can make again, to hash it (RFC 8785,
+ * which for numbers that are no integers this does not keep): members in the
+ * order of their names, no blanks, UTF-8 as it is, other control characters
+ * than \b \t \n \f \r as \u00 and two digits in lower case. In p; NULL only
+ * when out of memory. */
+const char *rensei_json_canonical(const json_t *value, apr_pool_t *p);
+
 /** Ties a reference of jansson's to a pool: it is dropped with the pool. */
 json_t *rensei_json_own(json_t *value, apr_pool_t *p);
 
 /** "2026-01-31T12:00:00.000Z" of milliseconds since the epoch; the first or
  * the last moment of the years 0000 to 9999 for one outside of them. */
 const char *rensei_time_iso(apr_int64_t ms, apr_pool_t *p);
+
+/** Reads a span of time as administrators write it: "45d" "12h" "30m" "90s",
+ * or a number of seconds alone. @param out seconds, 1 to 3650 days
+ * @return 1, or 0 for anything else */
+int rensei_duration_parse(apr_int64_t *out, const char *s, apr_size_t n);
+
+/** A span as it is written: the largest unit that it is a whole number of. */
+const char *rensei_duration_text(apr_int64_t seconds, apr_pool_t *p);
 
 /** Reads what rensei_time_iso writes, and RFC 3339 generally (an offset, no
  * fraction, up to nine digits of it, a leap second where one can be). What is

@@ -89,20 +89,19 @@ static apr_uint64_t not_plain(const byte_t *p)
            ones * 0x80;
 }
 
-static void skip_plain(scan_t *s)
+static inline const byte_t *skip_plain(const byte_t *at, const byte_t *end)
 {
-    while (s->end - s->at >= 8) {
-        apr_uint64_t found = not_plain(s->at);
+    for (; end - at >= 8; at += 8) {
+        apr_uint64_t found = not_plain(at);
 
         if (found) {
-            s->at += __builtin_ctzll(found) / 8;
-            return;
+            return at + __builtin_ctzll(found) / 8;
         }
-        s->at += 8;
     }
-    while (more(s, PLAIN)) {
-        s->at++;
+    while (at < end && (kind_of[*at] & PLAIN)) {
+        at++;
     }
+    return at;
 }
 
 /* Four hex digits at s, or -1. */
@@ -221,25 +220,36 @@ static __attribute__((noinline)) int scan_special(scan_t *s, int *escaped)
     return n > 0;
 }
 
-/* After the opening quote, to past the closing one. */
-static int scan_string(scan_t *s, rensei_str_t *out, int *escaped)
+/* The rest of a string that has something special in it. */
+static __attribute__((noinline)) int scan_rest(scan_t *s, const byte_t *from,
+                                               rensei_str_t *out, int *escaped)
 {
-    const byte_t *from = s->at;
-
-    *escaped = 0;
-    for (;;) {
-        skip_plain(s);
-        if (s->at == s->end) {
-            return 0;
-        }
-        if (*s->at == '"') {
-            *out = span(from, s->at++);
-            return 1;
-        }
+    while (s->at < s->end && *s->at != '"') {
         if (!scan_special(s, escaped)) {
             return 0;
         }
+        s->at = skip_plain(s->at, s->end);
     }
+    if (s->at == s->end) {
+        return 0;
+    }
+    *out = span(from, s->at++);
+    return 1;
+}
+
+/* After the opening quote, to past the closing one. */
+static inline int scan_string(scan_t *s, rensei_str_t *out, int *escaped)
+{
+    const byte_t *from = s->at, *at = skip_plain(from, s->end);
+
+    *escaped = 0;
+    if (at < s->end && *at == '"') {
+        *out = span(from, at);
+        s->at = at + 1;
+        return 1;
+    }
+    s->at = at;
+    return scan_rest(s, from, out, escaped);
 }
 
 /* How many digits stand here; moves past them. */
@@ -452,13 +462,9 @@ static int scan_nested(scan_t *s, rensei_json_member_t *m)
     return good;
 }
 
-static int scan_plain_value(scan_t *s, rensei_json_member_t *m)
+static int scan_other(scan_t *s, rensei_json_member_t *m)
 {
     switch (s->at < s->end ? *s->at : 0) {
-    case '"':
-        s->at++;
-        m->type = RENSEI_JSON_STRING;
-        return scan_string(s, &m->value, &m->escaped);
     case '{':
     case '[':
         return scan_nested(s, m);
@@ -476,30 +482,52 @@ static int scan_plain_value(scan_t *s, rensei_json_member_t *m)
 /* A value, with the space around it. */
 static int scan_value(scan_t *s, rensei_json_member_t *m)
 {
+    int good;
+
     m->escaped = 0;
     skip_space(s);
-    if (!scan_plain_value(s, m)) {
-        return 0;
+    if (take(s, '"')) { /* what most are */
+        m->type = RENSEI_JSON_STRING;
+        good = scan_string(s, &m->value, &m->escaped);
+    }
+    else {
+        good = scan_other(s, m);
     }
     skip_space(s);
-    return 1;
+    return good;
 }
 
-static int scan_member(scan_t *s, rensei_json_object_t *out)
+/* Is the name among the members? Two names that are the same have the same
+ * bit in `seen`, so most need not be looked for. */
+static inline int is_member(const rensei_json_object_t *obj, rensei_str_t name,
+                            apr_uint64_t *seen)
+{
+    apr_uint64_t bit = 1;
+    int i;
+
+    if (name.n > 0) {
+        bit <<= ((byte_t)name.p[0] * 5u + (byte_t)name.p[name.n - 1] +
+                 name.n * 3u) %
+                64;
+    }
+    for (i = 0; (*seen & bit) && i < obj->count; i++) {
+        if (rensei_str_eq(obj->member[i].name, name)) {
+            return 1;
+        }
+    }
+    *seen |= bit;
+    return 0;
+}
+
+static int scan_member(scan_t *s, rensei_json_object_t *out, apr_uint64_t *seen)
 {
     rensei_json_member_t *m = &out->member[out->count];
     name_t name;
-    int i;
 
     skip_space(s);
     if (out->count == RENSEI_JSON_MEMBERS_MAX || !scan_name(s, &name) ||
-        name.escaped) {
+        name.escaped || is_member(out, name.text, seen)) {
         return 0;
-    }
-    for (i = 0; i < out->count; i++) {
-        if (rensei_str_eq(out->member[i].name, name.text)) {
-            return 0;
-        }
     }
     m->name = name.text;
     out->count++;
@@ -508,6 +536,8 @@ static int scan_member(scan_t *s, rensei_json_object_t *out)
 
 static int scan_object(scan_t *s, rensei_json_object_t *out)
 {
+    apr_uint64_t seen = 0;
+
     skip_space(s);
     if (!take(s, '{')) {
         return 0;
@@ -515,7 +545,7 @@ static int scan_object(scan_t *s, rensei_json_object_t *out)
     skip_space(s);
     if (!take(s, '}')) {
         do {
-            if (!scan_member(s, out)) {
+            if (!scan_member(s, out, &seen)) {
                 return 0;
             }
         } while (take(s, ','));

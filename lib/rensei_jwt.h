@@ -63,9 +63,11 @@ typedef struct rensei_claims_t {
     rensei_typ_e typ;
     rensei_str_t sub;
     rensei_str_t org;
-    rensei_str_t workspace; /* n = 0 when absent */
-    rensei_str_t jti;       /* n = 0 when absent */
-    rensei_str_t reg;       /* runtime tokens: the registration key's id */
+    rensei_str_t workspace;   /* n = 0 when absent */
+    rensei_str_t jti;         /* n = 0 when absent */
+    rensei_str_t reg;         /* runtime tokens: the registration key's id */
+    rensei_json_member_t aud; /* a string, or an array of them; of a token
+                                 whose audience was asked about */
     rensei_scopes_t scopes;
     apr_int64_t iat;      /* seconds since the epoch; 0 when absent */
     apr_int64_t exp;      /* seconds since the epoch */

@@ -56,7 +56,8 @@ static void workspace_read(rensei_workspace_t *out, const rensei_rows_t *rows,
     out->id = rensei_rows_text(rows, i, 0);
     out->org = rensei_rows_text(rows, i, 1);
     out->name = rensei_rows_text(rows, i, 2);
-    out->created_at = rensei_rows_int(rows, i, 3);
+    out->status = rensei_rows_text(rows, i, 3);
+    out->created_at = rensei_rows_int(rows, i, 4);
 }
 
 static apr_status_t org_insert(const rensei_org_t *org, rensei_store_t *st,
@@ -165,10 +166,10 @@ apr_status_t rensei_org_list(rensei_org_t **out, int *count, rensei_store_t *st,
     return APR_SUCCESS;
 }
 
-static apr_status_t status_set(rensei_org_t *out, rensei_store_t *st,
-                               const char *org, const char *status,
-                               const rensei_actor_t *actor, apr_pool_t *p,
-                               rensei_err_t *err)
+static apr_status_t org_status_set(rensei_org_t *out, rensei_store_t *st,
+                                   const char *org, const char *status,
+                                   const rensei_actor_t *actor, apr_pool_t *p,
+                                   rensei_err_t *err)
 {
     const char *args[] = {status, rensei_store_num(rensei_store_now_ms(st), p),
                           org, status};
@@ -190,25 +191,26 @@ static apr_status_t status_set(rensei_org_t *out, rensei_store_t *st,
     return rv;
 }
 
+static const char *const statuses[] = {"active", "suspended", NULL};
+
 apr_status_t rensei_org_set_status(rensei_org_t *out, rensei_store_t *st,
                                    const char *org, const char *status,
                                    const rensei_actor_t *actor, apr_pool_t *p,
                                    rensei_err_t *err)
 {
-    static const char *const choices[] = {"active", "suspended", NULL};
     apr_status_t rv;
 
     if (!rensei_id_valid(RENSEI_ID_ORG, org, strlen(org))) {
         return no_org(err);
     }
-    rv = rensei_field_choice("status", status, choices, p, err);
+    rv = rensei_field_choice("status", status, statuses, p, err);
     if (rv == APR_SUCCESS) {
         rv = rensei_store_begin(st, p, err);
     }
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = status_set(out, st, org, status, actor, p, err);
+    rv = org_status_set(out, st, org, status, actor, p, err);
     return rensei_store_end(st, rv, p, err);
 }
 
@@ -263,6 +265,7 @@ apr_status_t rensei_workspace_create(rensei_workspace_t *out,
     }
     out->org = apr_pstrdup(p, org);
     out->name = apr_pstrdup(p, name);
+    out->status = "active";
     out->created_at = rensei_store_now_ms(st);
     rv = workspace_insert(out, st, actor, p, err);
     return rensei_store_end(st, rv, p, err);
@@ -323,6 +326,61 @@ apr_status_t rensei_workspace_list(rensei_workspace_t **out, int *count,
     return APR_SUCCESS;
 }
 
+const char *rensei_org_standing(const rensei_rows_t *rows, int row, int col)
+{
+    const char *standing = rensei_rows_text(rows, row, col);
+
+    return strcmp(standing, "active") == 0 ? NULL : standing;
+}
+
+static apr_status_t workspace_status_set(rensei_workspace_t *out,
+                                         rensei_store_t *st, const char *org,
+                                         const char *id, const char *status,
+                                         const rensei_actor_t *actor,
+                                         apr_pool_t *p, rensei_err_t *err)
+{
+    const char *args[] = {status, org, id, status};
+    const char *event = strcmp(status, "active") == 0 ? "workspace.resumed"
+                                                      : "workspace.suspended";
+    int changed;
+    apr_status_t rv = rensei_store_exec(
+        &changed, st, RENSEI_SQL_WORKSPACE_STATUS, args, p, err);
+
+    if (rv == APR_SUCCESS && changed) {
+        rv = rensei_audit_append(st, event, org, actor, id, NULL, p, err);
+    }
+    if (rv == APR_SUCCESS && changed) {
+        rv = rensei_store_changed(st, id, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = rensei_workspace_get(out, st, org, id, p, err);
+    }
+    return rv;
+}
+
+apr_status_t rensei_workspace_set_status(rensei_workspace_t *out,
+                                         rensei_store_t *st, const char *org,
+                                         const char *id, const char *status,
+                                         const rensei_actor_t *actor,
+                                         apr_pool_t *p, rensei_err_t *err)
+{
+    apr_status_t rv;
+
+    if (!rensei_id_valid(RENSEI_ID_ORG, org, strlen(org)) ||
+        !rensei_id_valid(RENSEI_ID_WORKSPACE, id, strlen(id))) {
+        return no_workspace(err);
+    }
+    rv = rensei_field_choice("status", status, statuses, p, err);
+    if (rv == APR_SUCCESS) {
+        rv = rensei_store_begin(st, p, err);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = workspace_status_set(out, st, org, id, status, actor, p, err);
+    return rensei_store_end(st, rv, p, err);
+}
+
 json_t *rensei_org_json(const rensei_org_t *org, apr_pool_t *p)
 {
     return json_pack("{s:s, s:s, s:s, s:o}", "orgId", org->id, "name",
@@ -332,7 +390,7 @@ json_t *rensei_org_json(const rensei_org_t *org, apr_pool_t *p)
 
 json_t *rensei_workspace_json(const rensei_workspace_t *ws, apr_pool_t *p)
 {
-    return json_pack("{s:s, s:s, s:s, s:o}", "workspaceId", ws->id, "orgId",
-                     ws->org, "name", ws->name, "createdAt",
-                     rensei_answer_iso(ws->created_at, p));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "workspaceId", ws->id,
+                     "orgId", ws->org, "name", ws->name, "status", ws->status,
+                     "createdAt", rensei_answer_iso(ws->created_at, p));
 }

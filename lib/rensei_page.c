@@ -33,6 +33,11 @@ static int id_fits(char kind, const char *id)
         return rensei_id_valid(RENSEI_ID_CLIENT, id, n);
     case RENSEI_CURSOR_KEY:
         return rensei_id_valid(RENSEI_ID_KEY, id, n);
+    case RENSEI_CURSOR_WORKER:
+        return rensei_id_valid(RENSEI_ID_WORKER, id, n);
+    case RENSEI_CURSOR_CREDENTIAL:
+        return rensei_id_valid(RENSEI_ID_CLIENT, id, n) ||
+               rensei_id_valid(RENSEI_ID_KEY, id, n);
     default:
         return rensei_int_parse(&number, id, n, 0, APR_INT64_MAX);
     }

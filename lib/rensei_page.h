@@ -39,6 +39,8 @@ apr_status_t rensei_page_open(rensei_page_t *out, char kind, int limit,
 
 #define RENSEI_CURSOR_CLIENT 'c'
 #define RENSEI_CURSOR_KEY 'k'
+#define RENSEI_CURSOR_WORKER 'w'
+#define RENSEI_CURSOR_CREDENTIAL 'i' /* a client's or a key's id */
 #define RENSEI_CURSOR_AUDIT 'a' /* n a sequence number, id a number as well */
 
 /** Sets the floor RENSEI_SCAN_MAX rows below the start.

@@ -19,14 +19,20 @@ typedef enum {
 
 typedef struct rensei_principal_t {
     rensei_kind_e kind;
-    rensei_class_e cls;     /* whose vocabulary its scopes are from */
-    const char *sub;        /* m2m_… key_… wkr_… */
-    const char *org;        /* org_… */
-    const char *workspace;  /* ws_… or NULL */
-    const char *credential; /* the key's id, the token's jti, or sub */
-    rensei_scopes_t scopes; /* what it has now */
-    apr_int64_t expires_at; /* epoch ms, 0: never */
-    rensei_str_t claims;    /* a token's payload; n = 0 for a key */
+    rensei_class_e cls;       /* whose vocabulary its scopes are from */
+    const char *sub;          /* m2m_… key_… wkr_… */
+    const char *org;          /* org_… */
+    const char *workspace;    /* ws_… or NULL */
+    const char *credential;   /* the key's id, the token's jti, or sub */
+    rensei_scopes_t scopes;   /* what it has now */
+    rensei_str_t scopes_text; /* the same, terminated; n = 0 where none wrote
+                                 it down */
+    apr_int64_t expires_at;   /* epoch ms, 0: never */
+    /* The end of the key, or of the client or registration key behind the
+     * token: epoch ms, 0: never, or not known */
+    apr_int64_t owner_expires_at;
+    rensei_str_t claims; /* a token's payload; n = 0 for a key, and where it
+                            was not decoded */
 } rensei_principal_t;
 
 /** "m2m" "key" "worker" */

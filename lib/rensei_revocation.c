@@ -86,16 +86,24 @@ apr_status_t rensei_token_revoked(int *yes, rensei_store_t *st,
 }
 
 /* When a cut-off counts from: past the one before, whose later tokens may have
- * been issued within a millisecond after it, and past the last token, whose
- * gateway may have a clock that is ahead of ours. */
-static apr_int64_t cut_off_time(const rensei_client_t *c, apr_int64_t now)
+ * been issued within a millisecond after it, and past all that has an event,
+ * be it of a gateway whose clock is ahead of ours. This one's own event comes
+ * first: it locks the trail, so that no token is recorded beside it. */
+static apr_status_t cut_off_time(apr_int64_t *at, const rensei_client_t *c,
+                                 rensei_store_t *st, apr_pool_t *p,
+                                 rensei_err_t *err)
 {
-    apr_int64_t at = now;
+    rensei_rows_t rows;
+    apr_status_t rv = rensei_store_select(&rows, st, RENSEI_SQL_AUDIT_LATEST,
+                                          &c->org, p, err);
 
-    if (c->tokens_after && c->tokens_after + 1 > at) {
-        at = c->tokens_after + 1;
+    if (rv == APR_SUCCESS) {
+        *at = rensei_rows_int(&rows, 0, 0);
+        if (c->tokens_after && c->tokens_after + 1 > *at) {
+            *at = c->tokens_after + 1;
+        }
     }
-    return c->last_used_at > at ? c->last_used_at : at;
+    return rv;
 }
 
 static apr_status_t cut_off(rensei_client_t *out, rensei_store_t *st,
@@ -103,20 +111,25 @@ static apr_status_t cut_off(rensei_client_t *out, rensei_store_t *st,
                             const rensei_actor_t *actor, apr_pool_t *p,
                             rensei_err_t *err)
 {
-    apr_int64_t now = rensei_store_now_ms(st);
-    const char *args[] = {NULL, rensei_store_num(now, p), org, id};
-    apr_status_t rv = rensei_client_hold(out, NULL, st, org, id, p, err);
+    const char *now = rensei_store_num(rensei_store_now_ms(st), p);
+    const char *args[] = {NULL, now, now, org, id};
+    apr_int64_t at;
+    rensei_client_t was;
+    apr_status_t rv = rensei_client_hold(&was, NULL, st, org, id, p, err);
 
-    if (rv == APR_SUCCESS) {
-        args[0] = rensei_store_num(cut_off_time(out, now), p);
-        rv = rensei_store_exec(NULL, st, RENSEI_SQL_CLIENT_CUT_OFF, args, p,
-                               err);
-    }
     if (rv == APR_SUCCESS) {
         rv = rensei_client_tell(out, st, "m2m.token_revoked", org, id,
                                 json_pack("{s:b}", "all", 1), actor, p, err);
     }
-    return rv;
+    if (rv == APR_SUCCESS) {
+        rv = cut_off_time(&at, &was, st, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        args[0] = rensei_store_num(at, p);
+        rv = rensei_store_exec(NULL, st, RENSEI_SQL_CLIENT_CUT_OFF, args, p,
+                               err);
+    }
+    return rv == APR_SUCCESS ? rensei_client_get(out, st, org, id, p, err) : rv;
 }
 
 apr_status_t rensei_client_revoke_tokens(rensei_client_t *out,

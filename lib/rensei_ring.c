@@ -160,8 +160,11 @@ static int headers_make(rensei_ring_key_t *key, apr_pool_t *p)
 static int kid_derive(char out[RENSEI_THUMBPRINT_LEN + 1],
                       const rensei_ring_key_t *key)
 {
-    return key->jwk ? rensei_jwk_thumbprint(out, key->jwk)
-                    : rensei_ring_hmac_kid(out, key);
+    if (key->jwk) {
+        return rensei_jwk_thumbprint(out, key->jwk);
+    }
+    rensei_ring_hmac_kid(out, key);
+    return 1;
 }
 
 static int same(const rensei_ring_key_t *a, const rensei_ring_key_t *b)

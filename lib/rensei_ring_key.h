@@ -11,6 +11,7 @@
 #include "rensei_ring.h"
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 /** One algorithm, and the keys it is for. */
 typedef struct rensei_alg_row_t {
@@ -48,7 +49,7 @@ struct rensei_ring_key_t {
     rensei_str_t header[RENSEI_TYP_COUNT];
 
     /* HMAC: the states that have taken in the padded key */
-    EVP_MD_CTX *inner, *outer;
+    SHA256_CTX inner, outer;
 
     /* signatures */
     EVP_PKEY *pkey;
@@ -70,10 +71,9 @@ apr_status_t rensei_ring_openssl_failed(rensei_err_t *err);
 int rensei_ring_hmac_set(rensei_ring_key_t *key, const EVP_MD *sha256,
                          const void *secret, apr_size_t n);
 
-/** A kid that the secret's owner can work out and nobody can go back from.
- * @return 1, or 0: OpenSSL failed */
-int rensei_ring_hmac_kid(char out[RENSEI_HMAC_KID_LEN + 1],
-                         const rensei_ring_key_t *key);
+/** A kid that the secret's owner can work out and nobody can go back from. */
+void rensei_ring_hmac_kid(char out[RENSEI_HMAC_KID_LEN + 1],
+                          const rensei_ring_key_t *key);
 
 /* rensei_ring_evp.c */
 

@@ -123,7 +123,59 @@ static const char *const step_2[] = {
     NULL,
 };
 
-static const char *const *const steps[RENSEI_SCHEMA_VERSION] = {step_1, step_2};
+/* Events of before have no hash: their organisation's chain begins at its
+ * anchor, the last of them. */
+static const char *const step_3[] = {
+    "ALTER TABLE rensei_audit ADD COLUMN hash TEXT",
+    "ALTER TABLE rensei_audit_heads "
+    "ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE rensei_audit_heads "
+    "ADD COLUMN anchor_seq BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE rensei_audit_heads "
+    "ADD COLUMN anchor_hash TEXT NOT NULL DEFAULT ''",
+    "UPDATE rensei_audit_heads SET anchor_seq = seq",
+
+    "ALTER TABLE rensei_workspaces ADD COLUMN status TEXT NOT NULL "
+    "DEFAULT 'active' CHECK (status IN ('active', 'suspended'))",
+
+    "ALTER TABLE rensei_clients ADD COLUMN last_used_ip TEXT",
+    "ALTER TABLE rensei_clients ADD COLUMN expiry_notice BIGINT",
+    "CREATE INDEX rensei_clients_expiry ON rensei_clients (expires_at) "
+    "WHERE expires_at IS NOT NULL AND revoked_at IS NULL",
+    "CREATE INDEX rensei_clients_secret_expiry "
+    "ON rensei_clients (secret_expires_at) "
+    "WHERE secret_expires_at IS NOT NULL AND revoked_at IS NULL",
+    "CREATE INDEX rensei_clients_live ON rensei_clients (org_id) "
+    "WHERE revoked_at IS NULL",
+
+    "ALTER TABLE rensei_keys ADD COLUMN previous_digest TEXT",
+    "ALTER TABLE rensei_keys ADD COLUMN previous_expires_at BIGINT",
+    "ALTER TABLE rensei_keys ADD COLUMN rotated_at BIGINT",
+    "ALTER TABLE rensei_keys ADD COLUMN updated_at BIGINT",
+    "ALTER TABLE rensei_keys ADD COLUMN last_used_ip TEXT",
+    "ALTER TABLE rensei_keys "
+    "ADD COLUMN usage_count BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE rensei_keys ADD COLUMN expiry_notice BIGINT",
+    "CREATE UNIQUE INDEX rensei_keys_previous "
+    "ON rensei_keys (previous_digest) WHERE previous_digest IS NOT NULL",
+    "CREATE INDEX rensei_keys_expiry ON rensei_keys (expires_at) "
+    "WHERE expires_at IS NOT NULL AND revoked_at IS NULL",
+    "CREATE INDEX rensei_keys_live ON rensei_keys (org_id) "
+    "WHERE revoked_at IS NULL",
+
+    "ALTER TABLE rensei_workers ADD COLUMN revoke_reason TEXT",
+    "CREATE UNIQUE INDEX rensei_workers_machine "
+    "ON rensei_workers (key_id, machine_id) WHERE machine_id IS NOT NULL",
+    "CREATE INDEX rensei_workers_hostname "
+    "ON rensei_workers (org_id, hostname, created_at, id)",
+    "CREATE INDEX rensei_workers_registered "
+    "ON rensei_workers (org_id, key_id, created_at, id)",
+    "CREATE INDEX rensei_changes_at ON rensei_changes (at)",
+    NULL,
+};
+
+static const char *const *const steps[RENSEI_SCHEMA_VERSION] = {step_1, step_2,
+                                                                step_3};
 
 const char *const *rensei_schema_step(int version)
 {

@@ -10,7 +10,7 @@
 
 #include "rensei_conn.h"
 
-#define RENSEI_SCHEMA_VERSION 2
+#define RENSEI_SCHEMA_VERSION 3
 
 /** The statements of step `version` (1 to RENSEI_SCHEMA_VERSION), up to a
  * NULL. */

@@ -34,19 +34,19 @@ const rensei_vocab_t *rensei_vocab_default(void)
 static const unsigned char scope_char[256] = {
     [0x21] = 1, [0x23 ... 0x5b] = 1, [0x5d ... 0x7e] = 1};
 
+apr_size_t rensei_scope_span(const char *s, apr_size_t n)
+{
+    const char *at = s, *end = s + n;
+
+    while (at < end && scope_char[(unsigned char)*at]) {
+        at++;
+    }
+    return (apr_size_t)(at - s);
+}
+
 int rensei_scope_valid(const char *s, apr_size_t n)
 {
-    apr_size_t i;
-
-    if (n == 0 || n > RENSEI_SCOPE_LEN_MAX) {
-        return 0;
-    }
-    for (i = 0; i < n; i++) {
-        if (!scope_char[(unsigned char)s[i]]) {
-            return 0;
-        }
-    }
-    return 1;
+    return n > 0 && n <= RENSEI_SCOPE_LEN_MAX && rensei_scope_span(s, n) == n;
 }
 
 int rensei_scopes_has(const rensei_scopes_t *set, rensei_str_t scope)
@@ -113,6 +113,23 @@ apr_status_t rensei_scopes_parse(rensei_scopes_t *out, const char *text,
     return APR_SUCCESS;
 }
 
+void rensei_scopes_split(rensei_scopes_t *out, const char *text, apr_size_t n,
+                         apr_pool_t *p)
+{
+    rensei_str_t found[RENSEI_SCOPES_MAX];
+    const char *at = text, *end = text + n;
+    int count = 0;
+
+    while (at < end && count < RENSEI_SCOPES_MAX) {
+        const char *blank = memchr(at, ' ', (apr_size_t)(end - at));
+        const char *to = blank ? blank : end;
+
+        found[count++] = (rensei_str_t){at, (apr_size_t)(to - at)};
+        at = to + 1;
+    }
+    set_keep(out, found, count, p);
+}
+
 const char *rensei_scopes_text(const rensei_scopes_t *set, apr_pool_t *p)
 {
     apr_size_t len = 1;
@@ -171,6 +188,29 @@ int rensei_scope_granted(const rensei_vocab_t *v, rensei_class_e cls,
                          const rensei_scopes_t *held, rensei_str_t scope)
 {
     return (rensei_scopes_has(held, scope) || rensei_scopes_has(held, STAR)) &&
+           rensei_vocab_has(v, cls, scope);
+}
+
+static int text_has(rensei_str_t text, rensei_str_t scope)
+{
+    const char *at = text.p, *end = at + text.n;
+
+    while (at < end) {
+        const char *blank = memchr(at, ' ', (apr_size_t)(end - at));
+        const char *to = blank ? blank : end;
+
+        if (rensei_str_eq((rensei_str_t){at, (apr_size_t)(to - at)}, scope)) {
+            return 1;
+        }
+        at = to + 1;
+    }
+    return 0;
+}
+
+int rensei_scope_granted_text(const rensei_vocab_t *v, rensei_class_e cls,
+                              rensei_str_t held, rensei_str_t scope)
+{
+    return (text_has(held, scope) || text_has(held, STAR)) &&
            rensei_vocab_has(v, cls, scope);
 }
 

@@ -53,6 +53,9 @@ const rensei_vocab_t *rensei_vocab_default(void);
  * longer than RENSEI_SCOPE_LEN_MAX? `*` alone is one. */
 int rensei_scope_valid(const char *s, apr_size_t n);
 
+/** How many characters s[0..n) begins with that a scope may have. */
+apr_size_t rensei_scope_span(const char *s, apr_size_t n);
+
 /** Splits at single or several spaces; a scope given twice counts once.
  * @param out the set points into text, which must live as long as it
  * @return APR_SUCCESS (an empty text is an empty set); err with
@@ -60,6 +63,11 @@ int rensei_scope_valid(const char *s, apr_size_t n);
 apr_status_t rensei_scopes_parse(rensei_scopes_t *out, const char *text,
                                  apr_size_t n, apr_pool_t *p,
                                  rensei_err_t *err);
+
+/** As rensei_scopes_parse, of what rensei_scopes_text wrote: not looked at
+ * once more. */
+void rensei_scopes_split(rensei_scopes_t *out, const char *text, apr_size_t n,
+                         apr_pool_t *p);
 
 /** The set as text, separated by a space. */
 const char *rensei_scopes_text(const rensei_scopes_t *set, apr_pool_t *p);
@@ -79,6 +87,10 @@ int rensei_vocab_knows(const rensei_vocab_t *v, rensei_str_t scope);
 int rensei_scope_granted(const rensei_vocab_t *v, rensei_class_e cls,
                          const rensei_scopes_t *held, rensei_str_t scope);
 
+/** As rensei_scope_granted, of a set as rensei_scopes_text writes it. */
+int rensei_scope_granted_text(const rensei_vocab_t *v, rensei_class_e cls,
+                              rensei_str_t held, rensei_str_t scope);
+
 /** What is left of `held` when its owner now has only `limit`: the scopes of
  * the one that the other also gives; `*` in both stays `*`, `*` in one gives
  * the other. Used when a client was narrowed after a token was issued. */
@@ -88,10 +100,12 @@ apr_status_t rensei_scopes_narrow(rensei_scopes_t *out,
 
 /** Who gives a scope away: what he holds, and as which class. An operator at
  * the machine (renseictl) is NULL where a grantor is taken, and may give
- * anything of the vocabulary. */
+ * anything of the vocabulary, within no limits. */
 typedef struct rensei_grantor_t {
     rensei_class_e cls;
     rensei_scopes_t held;
+    const struct rensei_limits_t *limits; /* rensei_limits.h; NULL: none */
+    const char *workspace; /* all that he gives is bound to it; NULL: to none */
 } rensei_grantor_t;
 
 /** May `by` give `want` to a credential of class `cls`? Each scope must be in

@@ -14,10 +14,21 @@
     X(ORG_BY_NAME)         \
     X(ORG_LIST)            \
     X(ORG_STATUS)          \
+    X(ORG_LOCK)            \
+    X(ORG_LIVE)            \
+    X(ORG_DELETE)          \
     X(WORKSPACE_INSERT)    \
     X(WORKSPACE_BY_ID)     \
     X(WORKSPACE_BY_NAME)   \
     X(WORKSPACE_LIST)      \
+    X(WORKSPACE_STATUS)    \
+    X(WORKSPACE_LOCK)      \
+    X(WORKSPACE_DELETE)    \
+    X(DELETE_REVOKED)      \
+    X(DELETE_WORKERS)      \
+    X(DELETE_KEYS)         \
+    X(DELETE_CLIENTS)      \
+    X(DELETE_WORKSPACES)   \
     X(CLIENT_INSERT)       \
     X(CLIENT_GET)          \
     X(CLIENT_FIND)         \
@@ -25,6 +36,7 @@
     X(CLIENT_LOCK)         \
     X(CLIENT_UPDATE)       \
     X(CLIENT_REVOKE)       \
+    X(CLIENT_FIT)          \
     X(CLIENT_USED)         \
     X(CLIENT_ROTATE)       \
     X(CLIENT_SUCCEED)      \
@@ -45,6 +57,9 @@
     X(KEY_INSERT)          \
     X(KEY_GET)             \
     X(KEY_FIND)            \
+    X(KEY_LOCK)            \
+    X(KEY_UPDATE)          \
+    X(KEY_ROTATE)          \
     X(KEY_REVOKE)          \
     X(KEY_USED)            \
     X(KEY_LIST)            \
@@ -53,16 +68,50 @@
     X(KEY_FLOOR)           \
     X(KEY_FLOOR_NAME)      \
     X(KEY_FLOOR_OWNER)     \
+    X(KEY_ENROLL)          \
     X(WORKER_FIND)         \
+    X(WORKER_GET)          \
+    X(WORKER_MACHINE)      \
+    X(WORKER_INSERT)       \
+    X(WORKER_AGAIN)        \
+    X(WORKER_SEEN)         \
+    X(WORKER_REVOKE)       \
+    X(WORKER_LIST)         \
+    X(WORKER_LIST_HOST)    \
+    X(WORKER_LIST_KEY)     \
+    X(WORKER_FLOOR)        \
+    X(WORKER_FLOOR_HOST)   \
+    X(WORKER_FLOOR_KEY)    \
     X(AUDIT_NEXT)          \
     X(AUDIT_INSERT)        \
+    X(AUDIT_HASH)          \
     X(AUDIT_HEAD)          \
+    X(AUDIT_LAST)          \
+    X(AUDIT_LATEST)        \
+    X(AUDIT_CHAINS)        \
+    X(AUDIT_RUN)           \
+    X(AUDIT_OLDEST)        \
+    X(AUDIT_LOCK)          \
+    X(AUDIT_DELETE)        \
+    X(AUDIT_ANCHOR)        \
     X(AUDIT_RANGE)         \
     X(AUDIT_LIST)          \
+    X(INVENTORY_CLIENTS)   \
+    X(INVENTORY_KEYS)      \
+    X(EXPIRING_CLIENTS)    \
+    X(EXPIRING_SECRETS)    \
+    X(EXPIRING_KEYS)       \
+    X(CLIENT_NOTICED)      \
+    X(SECRET_NOTICED)      \
+    X(KEY_NOTICED)         \
     X(SEQUENCE_NEXT)       \
     X(SEQUENCE_GET)        \
+    X(SEQUENCE_SINCE)      \
     X(CHANGE_INSERT)       \
-    X(CHANGE_LIST)
+    X(CHANGE_FORGET)       \
+    X(CHANGE_LIST)         \
+    X(SEQUENCE_LEAP)       \
+    X(HOLDS)
 
 #define RENSEI_SQL_ENUM(name) RENSEI_SQL_##name,
 typedef enum { RENSEI_SQL_LIST(RENSEI_SQL_ENUM) RENSEI_SQL_COUNT } rensei_sql_e;

@@ -11,18 +11,35 @@
 #define WAL_PAUSE apr_time_from_msec(20)
 
 struct rensei_store_t {
-    rensei_conn_t conn;
+    rensei_conn_t conn; /* without a handle: not connected yet */
+    rensei_store_connect_fn *connect;
+    void *baton;
     const rensei_sys_t *sys;
+    const rensei_memory_t *memory;
+    rensei_witness_fn *witness; /* NULL: nobody */
+    void *witness_baton;
+    apr_array_header_t *told; /* of const struct rensei_event_t *, in the
+                                 transaction's pool; NULL: none yet */
 };
 
-apr_status_t rensei_store_wrap(rensei_store_t **out,
-                               const apr_dbd_driver_t *driver,
-                               apr_dbd_t *handle, apr_hash_t *prepared,
-                               apr_pool_t *conn_pool, const rensei_sys_t *sys,
-                               apr_pool_t *p, rensei_err_t *err)
+void rensei_store_lazy(rensei_store_t **out, rensei_store_connect_fn *connect,
+                       void *baton, const rensei_sys_t *sys, apr_pool_t *p)
+{
+    rensei_store_t *st = apr_pcalloc(p, sizeof(*st));
+
+    st->connect = connect;
+    st->baton = baton;
+    st->sys = sys;
+    *out = st;
+}
+
+apr_status_t rensei_store_attach(rensei_store_t *st,
+                                 const apr_dbd_driver_t *driver,
+                                 apr_dbd_t *handle, apr_hash_t *prepared,
+                                 apr_pool_t *conn_pool, apr_pool_t *p,
+                                 rensei_err_t *err)
 {
     const char *name = apr_dbd_name(driver);
-    rensei_store_t *st = apr_pcalloc(p, sizeof(*st));
 
     if (strcmp(name, "sqlite3") != 0 && strcmp(name, "pgsql") != 0) {
         return rensei_err_setf(err, p, RENSEI_E_INTERNAL,
@@ -35,9 +52,22 @@ apr_status_t rensei_store_wrap(rensei_store_t **out,
     st->conn.prepared = prepared;
     st->conn.pool = conn_pool;
     st->conn.sqlite = strcmp(name, "sqlite3") == 0;
-    st->sys = sys;
-    *out = st;
     return APR_SUCCESS;
+}
+
+static apr_status_t connected(rensei_store_t *st, rensei_err_t *err)
+{
+    apr_status_t rv;
+
+    if (st->conn.handle) {
+        return APR_SUCCESS;
+    }
+    rv = st->connect(st, st->baton, err);
+    if (rv != APR_SUCCESS) {
+        /* may be attached already, to one that could not be made ready */
+        st->conn.handle = NULL;
+    }
+    return rv;
 }
 
 static apr_status_t open_error(const char *cause, apr_pool_t *p,
@@ -100,17 +130,27 @@ static apr_status_t connect_to(opened_t *out, const char *driver,
     return APR_SUCCESS;
 }
 
-apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
-                               const char *params, const rensei_sys_t *sys,
-                               apr_pool_t *p, rensei_err_t *err)
+apr_status_t rensei_store_connect(rensei_store_t **out, const char *driver,
+                                  const char *params, const rensei_sys_t *sys,
+                                  apr_pool_t *p, rensei_err_t *err)
 {
     opened_t *o = apr_pcalloc(p, sizeof(*o));
     apr_status_t rv = connect_to(o, driver, params, p, err);
 
     if (rv == APR_SUCCESS) {
-        rv = rensei_store_wrap(out, o->driver, o->handle, apr_hash_make(p), p,
-                               sys, p, err);
+        rensei_store_lazy(out, NULL, NULL, sys, p);
+        rv = rensei_store_attach(*out, o->driver, o->handle, apr_hash_make(p),
+                                 p, p, err);
     }
+    return rv;
+}
+
+apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
+                               const char *params, const rensei_sys_t *sys,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    apr_status_t rv = rensei_store_connect(out, driver, params, sys, p, err);
+
     if (rv == APR_SUCCESS) {
         rv = rensei_store_setup(*out, p, err);
     }
@@ -171,6 +211,38 @@ apr_status_t rensei_store_version(int *version, rensei_store_t *st,
     return rensei_schema_version(version, &st->conn, p, err);
 }
 
+apr_status_t rensei_store_file(const char **file, rensei_store_t *st,
+                               apr_pool_t *p, rensei_err_t *err)
+{
+    rensei_rows_t rows;
+    apr_status_t rv;
+
+    *file = NULL;
+    if (!st->conn.sqlite) {
+        return APR_SUCCESS;
+    }
+    rv = rensei_conn_text(&rows, &st->conn, "PRAGMA database_list", p, err);
+    if (rv == APR_SUCCESS && rows.count && rows.cols == 3) {
+        *file = rensei_rows_text(&rows, 0, 2);
+    }
+    return rv;
+}
+
+rensei_conn_t *rensei_store_conn(rensei_store_t *st)
+{
+    return &st->conn;
+}
+
+void rensei_store_memory(rensei_store_t *st, const rensei_memory_t *memory)
+{
+    st->memory = memory;
+}
+
+const rensei_memory_t *rensei_store_remembers(const rensei_store_t *st)
+{
+    return st->memory;
+}
+
 const rensei_sys_t *rensei_store_sys(const rensei_store_t *st)
 {
     return st->sys;
@@ -201,26 +273,51 @@ apr_status_t rensei_store_select(rensei_rows_t *out, rensei_store_t *st,
                                  rensei_sql_e stmt, const char *const *args,
                                  apr_pool_t *p, rensei_err_t *err)
 {
-    return rensei_conn_stmt(out, NULL, &st->conn, stmt, args, p, err);
+    apr_status_t rv = connected(st, err);
+
+    return rv == APR_SUCCESS
+               ? rensei_conn_stmt(out, NULL, &st->conn, stmt, args, p, err)
+               : rv;
 }
 
 apr_status_t rensei_store_exec(int *changed, rensei_store_t *st,
                                rensei_sql_e stmt, const char *const *args,
                                apr_pool_t *p, rensei_err_t *err)
 {
-    return rensei_conn_stmt(NULL, changed, &st->conn, stmt, args, p, err);
+    apr_status_t rv = connected(st, err);
+
+    return rv == APR_SUCCESS
+               ? rensei_conn_stmt(NULL, changed, &st->conn, stmt, args, p, err)
+               : rv;
 }
 
 apr_status_t rensei_store_begin(rensei_store_t *st, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    return rensei_conn_begin(&st->conn, p, err);
+    apr_status_t rv = connected(st, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = rensei_conn_begin(&st->conn, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        st->told = NULL; /* of a transaction that was abandoned */
+    }
+    return rv;
 }
 
 apr_status_t rensei_store_commit(rensei_store_t *st, apr_pool_t *p,
                                  rensei_err_t *err)
 {
-    return rensei_conn_commit(&st->conn, p, err);
+    const apr_array_header_t *told = st->told;
+    apr_status_t rv = rensei_conn_commit(&st->conn, p, err);
+    int i;
+
+    st->told = NULL;
+    for (i = 0; rv == APR_SUCCESS && told && i < told->nelts; i++) {
+        st->witness(st->witness_baton,
+                    APR_ARRAY_IDX(told, i, const struct rensei_event_t *), p);
+    }
+    return rv;
 }
 
 void rensei_store_rollback(rensei_store_t *st)
@@ -231,7 +328,48 @@ void rensei_store_rollback(rensei_store_t *st)
 apr_status_t rensei_store_end(rensei_store_t *st, apr_status_t rv,
                               apr_pool_t *p, rensei_err_t *err)
 {
-    return rensei_conn_end(&st->conn, rv, p, err);
+    if (rv == APR_SUCCESS) {
+        return rensei_store_commit(st, p, err);
+    }
+    rensei_conn_rollback(&st->conn);
+    return rv;
+}
+
+apr_pool_t *rensei_store_transaction(const rensei_store_t *st)
+{
+    return st->conn.tx;
+}
+
+void rensei_store_witness(rensei_store_t *st, rensei_witness_fn *fn,
+                          void *baton)
+{
+    st->witness = fn;
+    st->witness_baton = baton;
+}
+
+int rensei_store_witnessed(const rensei_store_t *st)
+{
+    return st->witness != NULL;
+}
+
+void rensei_store_tell(rensei_store_t *st, const struct rensei_event_t *ev)
+{
+    if (st->told == NULL) {
+        st->told = apr_array_make(st->conn.tx, 4, sizeof(ev));
+    }
+    APR_ARRAY_PUSH(st->told, const struct rensei_event_t *) = ev;
+}
+
+/* In the caller's transaction: whoever is here holds the sequence's row, so
+ * no two delete the same rows at once. */
+static apr_status_t changes_forget(rensei_store_t *st, apr_pool_t *p,
+                                   rensei_err_t *err)
+{
+    const char *before =
+        rensei_store_num(rensei_store_now_ms(st) - RENSEI_CHANGES_KEPT, p);
+
+    return rensei_store_exec(NULL, st, RENSEI_SQL_CHANGE_FORGET, &before, p,
+                             err);
 }
 
 apr_status_t rensei_store_changed(rensei_store_t *st, const char *subject,
@@ -252,7 +390,8 @@ apr_status_t rensei_store_changed(rensei_store_t *st, const char *subject,
     args[0] = rensei_rows_text(&rows, 0, 0);
     args[1] = subject;
     args[2] = rensei_store_num(rensei_store_now_ms(st), p);
-    return rensei_store_exec(NULL, st, RENSEI_SQL_CHANGE_INSERT, args, p, err);
+    rv = rensei_store_exec(NULL, st, RENSEI_SQL_CHANGE_INSERT, args, p, err);
+    return rv == APR_SUCCESS ? changes_forget(st, p, err) : rv;
 }
 
 apr_status_t rensei_store_changes(rensei_rows_t *out, rensei_store_t *st,
@@ -263,6 +402,34 @@ apr_status_t rensei_store_changes(rensei_rows_t *out, rensei_store_t *st,
                           rensei_store_num(limit, p)};
 
     return rensei_store_select(out, st, RENSEI_SQL_CHANGE_LIST, args, p, err);
+}
+
+const char *rensei_store_change_mark(const rensei_rows_t *rows, int row,
+                                     apr_pool_t *p)
+{
+    const char *subject = rensei_rows_text(rows, row, 1);
+
+    return subject ? apr_pstrcat(p, subject, " ",
+                                 rensei_rows_text(rows, row, 2), NULL)
+                   : NULL;
+}
+
+apr_status_t rensei_store_sequence_since(apr_int64_t *seq, const char **mark,
+                                         rensei_store_t *st, apr_int64_t since,
+                                         apr_pool_t *p, rensei_err_t *err)
+{
+    const char *arg = rensei_store_num(since, p);
+    rensei_rows_t rows;
+    apr_status_t rv =
+        rensei_store_select(&rows, st, RENSEI_SQL_SEQUENCE_SINCE, &arg, p, err);
+
+    *seq = 0;
+    *mark = NULL;
+    if (rv == APR_SUCCESS && rows.count) {
+        *seq = rensei_rows_int(&rows, 0, 0);
+        *mark = rensei_store_change_mark(&rows, 0, p);
+    }
+    return rv;
 }
 
 apr_status_t rensei_store_sequence(apr_int64_t *seq, rensei_store_t *st,

@@ -30,15 +30,32 @@ apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
                                const char *params, const rensei_sys_t *sys,
                                apr_pool_t *p, rensei_err_t *err);
 
-/** A store over a connection that somebody else owns (mod_dbd).
+/** The same without setting it up: leaves the file as it is. */
+apr_status_t rensei_store_connect(rensei_store_t **out, const char *driver,
+                                  const char *params, const rensei_sys_t *sys,
+                                  apr_pool_t *p, rensei_err_t *err);
+
+/** Gets the connection, when the first statement is about to be run: calls
+ * rensei_store_attach, and what else the connection needs. Tried again with
+ * the next statement after it failed. */
+typedef apr_status_t rensei_store_connect_fn(rensei_store_t *st, void *baton,
+                                             rensei_err_t *err);
+
+/** A store over a connection that somebody else owns (mod_dbd), and that is
+ * asked for only when it is needed. */
+void rensei_store_lazy(rensei_store_t **out, rensei_store_connect_fn *connect,
+                       void *baton, const rensei_sys_t *sys, apr_pool_t *p);
+
+/** Gives the store its connection.
  * @param prepared the hash that lives as long as the connection, where our
  *   prepared statements are kept (ap_dbd_t's)
- * @param conn_pool the connection's pool; out is allocated in p */
-apr_status_t rensei_store_wrap(rensei_store_t **out,
-                               const apr_dbd_driver_t *driver,
-                               apr_dbd_t *handle, apr_hash_t *prepared,
-                               apr_pool_t *conn_pool, const rensei_sys_t *sys,
-                               apr_pool_t *p, rensei_err_t *err);
+ * @param conn_pool the connection's pool
+ * @return err INTERNAL for a driver that we do not know, the text in p */
+apr_status_t rensei_store_attach(rensei_store_t *st,
+                                 const apr_dbd_driver_t *driver,
+                                 apr_dbd_t *handle, apr_hash_t *prepared,
+                                 apr_pool_t *conn_pool, apr_pool_t *p,
+                                 rensei_err_t *err);
 
 /** Settings that each new connection needs (busy_timeout, WAL and
  * synchronous=FULL on SQLite). */
@@ -56,6 +73,11 @@ apr_status_t rensei_store_migrate(rensei_store_t *st, apr_pool_t *p,
  * what this build wants. */
 apr_status_t rensei_store_version(int *version, rensei_store_t *st,
                                   apr_pool_t *p, rensei_err_t *err);
+
+/** The file that a SQLite connection is on: its path without links, as it was
+ * when the file was opened. NULL for PostgreSQL. Reads nothing of the file. */
+apr_status_t rensei_store_file(const char **file, rensei_store_t *st,
+                               apr_pool_t *p, rensei_err_t *err);
 
 const rensei_sys_t *rensei_store_sys(const rensei_store_t *st);
 apr_int64_t rensei_store_now_ms(const rensei_store_t *st);
@@ -86,6 +108,25 @@ apr_status_t rensei_store_exec(int *changed, rensei_store_t *st,
                                rensei_sql_e stmt, const char *const *args,
                                apr_pool_t *p, rensei_err_t *err);
 
+/** Rows that somebody keeps who knows when they are out of date. */
+typedef struct rensei_memory_t {
+    /** @return 1, the row's cells in p; 0: the store is to be asked */
+    int (*recall)(void *baton, rensei_rows_t *out, const char *id,
+                  apr_pool_t *p);
+    /** Of a row that recall did not know.
+     * @param subjects what it depends on, up to a NULL: it holds until one of
+     *   them is said to have changed (rensei_store_changed) */
+    void (*remember)(void *baton, const char *id, const char *const *subjects,
+                     const rensei_rows_t *row);
+    void *baton;
+} rensei_memory_t;
+
+/** Gives the store a memory, which lives as long as it. */
+void rensei_store_memory(rensei_store_t *st, const rensei_memory_t *memory);
+
+/** The memory, or NULL. */
+const rensei_memory_t *rensei_store_remembers(const rensei_store_t *st);
+
 /** Starts a transaction that writes (BEGIN IMMEDIATE on SQLite). When p goes
  * before the end is said, it is rolled back, never committed. */
 apr_status_t rensei_store_begin(rensei_store_t *st, apr_pool_t *p,
@@ -99,16 +140,56 @@ void rensei_store_rollback(rensei_store_t *st);
 apr_status_t rensei_store_end(rensei_store_t *st, apr_status_t rv,
                               apr_pool_t *p, rensei_err_t *err);
 
+/** The pool of the transaction in hand, NULL where there is none: what is
+ * allocated in it is there until the end of the transaction was told. */
+apr_pool_t *rensei_store_transaction(const rensei_store_t *st);
+
+/** Who is told of each audit event after its COMMIT, in the order they were
+ * appended, never of one that was rolled back. He runs before the caller of
+ * COMMIT goes on, and must not use the store.
+ * @param p a pool for temporary work */
+struct rensei_event_t;
+typedef void rensei_witness_fn(void *baton, const struct rensei_event_t *ev,
+                               apr_pool_t *p);
+void rensei_store_witness(rensei_store_t *st, rensei_witness_fn *fn,
+                          void *baton);
+
+/** Is there one? */
+int rensei_store_witnessed(const rensei_store_t *st);
+
+/** Keeps the event for the witness until the transaction in hand ends.
+ * @param ev lives as long as the pool of the transaction */
+void rensei_store_tell(rensei_store_t *st, const struct rensei_event_t *ev);
+
 /** Appends to the change sequence, in the transaction in hand: tells every
  * gateway that what it knows of this subject is out of date. Sequence numbers
- * have no gaps and are visible in order. */
+ * have no gaps and are visible in order; rows older than RENSEI_CHANGES_KEPT
+ * are forgotten, a few each time. */
 apr_status_t rensei_store_changed(rensei_store_t *st, const char *subject,
                                   apr_pool_t *p, rensei_err_t *err);
 
-/** The changes after `since`, at most `limit`: rows of (seq, subject). */
+/** How long a change can be followed (ms). */
+#define RENSEI_CHANGES_KEPT (3600 * 1000)
+
+/** The changes after `since`, at most `limit`: rows of (seq, subject, at).
+ * Where a number is missing, or all up to rensei_store_sequence, they were
+ * forgotten: then everything has to count as changed. */
 apr_status_t rensei_store_changes(rensei_rows_t *out, rensei_store_t *st,
                                   apr_int64_t since, int limit, apr_pool_t *p,
                                   rensei_err_t *err);
+
+/** What tells one change from another that has its number in another history
+ * of the same store: where it was put back to an earlier state, or a standby
+ * took over that had not got all, numbers are given again.
+ * @return its subject and time as text, NULL where it is not there
+ * @param rows of rensei_store_changes */
+const char *rensei_store_change_mark(const rensei_rows_t *rows, int row,
+                                     apr_pool_t *p);
+
+/** The newest sequence number, and the mark of the change `since`. */
+apr_status_t rensei_store_sequence_since(apr_int64_t *seq, const char **mark,
+                                         rensei_store_t *st, apr_int64_t since,
+                                         apr_pool_t *p, rensei_err_t *err);
 
 /** The newest sequence number, 0 for none. */
 apr_status_t rensei_store_sequence(apr_int64_t *seq, rensei_store_t *st,

@@ -155,3 +155,40 @@ int rensei_time_parse(apr_int64_t *ms, const char *s)
     *ms = (minutes * 60 + second) * 1000 + fraction;
     return 1;
 }
+
+#define DURATION_MAX (APR_INT64_C(3650) * 86400)
+
+static const struct {
+    char letter;
+    int seconds;
+} units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+
+int rensei_duration_parse(apr_int64_t *out, const char *s, apr_size_t n)
+{
+    apr_size_t i;
+    int unit = 1;
+
+    for (i = 0; n > 0 && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (s[n - 1] == units[i].letter) {
+            unit = units[i].seconds;
+            n--;
+            break;
+        }
+    }
+    if (!rensei_int_parse(out, s, n, 1, DURATION_MAX / unit)) {
+        return 0;
+    }
+    *out *= unit;
+    return 1;
+}
+
+const char *rensei_duration_text(apr_int64_t seconds, apr_pool_t *p)
+{
+    apr_size_t i = 0;
+
+    while (seconds % units[i].seconds != 0) {
+        i++;
+    }
+    return apr_psprintf(p, "%" APR_INT64_T_FMT "%c", seconds / units[i].seconds,
+                        units[i].letter);
+}

@@ -2,60 +2,110 @@
 
 #include "rensei_turn.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
-#include <apr_pools.h>
+/* How long to wait before asking whether the holder is still there. */
+#define SLICE apr_time_from_msec(100)
 
-#define SHARED_KEY "rensei:turn"
+/* A semaphore, not a mutex: a request's pool, whose cleanup rolls back, may go
+ * in another thread than the one that began. */
+static rensei_turn_t own;
+static pthread_once_t own_made = PTHREAD_ONCE_INIT;
+static rensei_turn_t *used;
 
-/* A flag under a mutex, rather than the mutex itself: a request's pool, whose
- * cleanup rolls back, may go in another thread than the one that began. */
-typedef struct turn_t {
-    pthread_mutex_t guard;
-    pthread_cond_t given;
-    int taken;
-} turn_t;
-
-static turn_t own = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-static turn_t *turn = &own;
-
-/* What is shared is no part of a module's image, which may be unloaded. */
-void rensei_turn_share(apr_pool_t *p)
+void rensei_turn_init(rensei_turn_t *turn)
 {
-    void *shared = NULL;
+    sem_init(&turn->free, 1, 1);
+    turn->holder = 0;
+}
 
-    apr_pool_userdata_get(&shared, SHARED_KEY, p);
-    if (!shared) {
-        turn_t *made = apr_pcalloc(p, sizeof(*made));
-        pthread_mutex_init(&made->guard, NULL);
-        pthread_cond_init(&made->given, NULL);
-        shared = made;
-        apr_pool_userdata_set(shared, SHARED_KEY, apr_pool_cleanup_null, p);
+void rensei_turn_use(rensei_turn_t *turn)
+{
+    used = turn;
+}
+
+static void own_make(void)
+{
+    rensei_turn_init(&own);
+}
+
+static rensei_turn_t *turn_get(void)
+{
+    if (used) {
+        return used;
     }
-    turn = shared;
+    pthread_once(&own_made, own_make);
+    return &own;
+}
+
+/* By the clock that is never set: nobody waits an hour because somebody put
+ * the other one back. */
+static apr_time_t monotonic(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return apr_time_from_sec(t.tv_sec) + t.tv_nsec / 1000;
+}
+
+static int wait_until(sem_t *sem, apr_time_t end)
+{
+    struct timespec until = {apr_time_sec(end), apr_time_usec(end) * 1000};
+    int rc;
+
+    do {
+        rc = sem_clockwait(sem, CLOCK_MONOTONIC, &until);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0;
+}
+
+/* Takes it from one who is no more. One who died while it changed hands left
+ * no name: after a whole slice nobody is still changing hands. */
+static int take_over(rensei_turn_t *turn)
+{
+    int holder = __atomic_load_n(&turn->holder, __ATOMIC_ACQUIRE);
+
+    if (holder != 0 && (kill(holder, 0) == 0 || errno != ESRCH)) {
+        return 0;
+    }
+    return __atomic_compare_exchange_n(&turn->holder, &holder, getpid(), 0,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 int rensei_turn_take(apr_interval_time_t patience)
 {
-    apr_time_t end = apr_time_now() + patience;
-    struct timespec until = {apr_time_sec(end), apr_time_usec(end) * 1000};
-    int late = 0;
-    int got;
+    rensei_turn_t *turn = turn_get();
+    apr_time_t now = monotonic(), end = now + patience;
 
-    pthread_mutex_lock(&turn->guard);
-    while (turn->taken && !late) {
-        late = pthread_cond_timedwait(&turn->given, &turn->guard, &until) != 0;
+    for (;;) {
+        apr_time_t slice = end - now < SLICE ? end : now + SLICE;
+
+        if (wait_until(&turn->free, slice)) {
+            __atomic_store_n(&turn->holder, getpid(), __ATOMIC_RELEASE);
+            return 1;
+        }
+        if (slice < end && take_over(turn)) {
+            return 1;
+        }
+        now = monotonic();
+        if (now >= end) {
+            return 0;
+        }
     }
-    got = !turn->taken;
-    turn->taken = 1;
-    pthread_mutex_unlock(&turn->guard);
-    return got;
 }
 
 void rensei_turn_give(void)
 {
-    pthread_mutex_lock(&turn->guard);
-    turn->taken = 0;
-    pthread_cond_signal(&turn->given);
-    pthread_mutex_unlock(&turn->guard);
+    rensei_turn_t *turn = turn_get();
+
+    __atomic_store_n(&turn->holder, 0, __ATOMIC_RELEASE);
+    /* One turn, however many there were: a turn that was taken over can have
+     * been given back by both. */
+    while (sem_trywait(&turn->free) == 0) {
+    }
+    sem_post(&turn->free);
 }

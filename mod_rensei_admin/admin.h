@@ -11,6 +11,7 @@
 
 #include "rensei_apikey.h"
 #include "rensei_client.h"
+#include "rensei_grantor.h"
 #include "rensei_http_body.h"
 #include "rensei_http_reply.h"
 #include "rensei_http_route.h"
@@ -35,6 +36,11 @@ typedef struct admin_call_t {
  * org:write to write.
  * @return err FORBIDDEN, INSUFFICIENT_SCOPE; admin_fail answers it */
 apr_status_t admin_start(admin_call_t *c, request_rec *r);
+
+/** As admin_start, for clients alone, which M2M tokens may administer where
+ * RenseiAdminTokens is On. Neither org:read nor org:write is in their
+ * vocabulary: what they need is for the location's Require to say. */
+apr_status_t admin_start_clients(admin_call_t *c, request_rec *r);
 
 /** As admin_start, for paths that name an organisation. Another one than the
  * caller's is not found, whether it exists or not. */
@@ -61,6 +67,17 @@ apr_status_t admin_open(admin_call_t *c);
  * @return err NOT_FOUND, FORBIDDEN */
 apr_status_t admin_client_giveable(admin_call_t *c, const char *id,
                                    const rensei_scopes_t *scopes);
+
+/** May the caller end a client, or a key? One that is bound to a workspace has
+ * to do with that workspace's alone. The rules in lib/ that take a grantor ask
+ * this themselves.
+ * @return err NOT_FOUND, FORBIDDEN */
+apr_status_t admin_client_reached(admin_call_t *c, const char *id);
+apr_status_t admin_key_reached(admin_call_t *c, const char *id);
+
+/** May the caller change a client? As admin_client_reached; and no client
+ * changes itself: it could put off its own end. */
+apr_status_t admin_client_changeable(admin_call_t *c, const char *id);
 
 /** Is id from the path fit to be looked for at all? What is not in the
  * alphabet of ids would reach the driver, and PostgreSQL fails on bad UTF-8.
@@ -90,12 +107,21 @@ int admin_page(admin_call_t *c, const char *name, json_t *items,
 /** Ends the call with c->err. */
 int admin_fail(admin_call_t *c);
 
+/** Says on each answer of the legacy endpoint that it ends: before anything
+ * can refuse the request, when it is known who calls, and when something else
+ * than the handler refused it. Nothing for any other request. */
+int admin_legacy_access(request_rec *r);
+void admin_legacy_headers(request_rec *r);
+void admin_legacy_error(request_rec *r);
+
 rensei_route_fn admin_client_create, admin_client_list, admin_client_get,
     admin_client_patch, admin_client_delete, admin_client_delete_query;
 rensei_route_fn admin_rotate_start, admin_rotate_complete, admin_rotate_cancel,
     admin_tokens_revoke;
 rensei_route_fn admin_key_create, admin_key_create_legacy, admin_key_list,
-    admin_key_get, admin_key_delete;
+    admin_key_get, admin_key_delete, admin_key_patch, admin_key_rotate;
+rensei_route_fn admin_worker_list, admin_worker_get, admin_worker_delete;
 rensei_route_fn admin_audit_list;
+rensei_route_fn admin_credential_list;
 
 #endif

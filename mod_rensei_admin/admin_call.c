@@ -36,10 +36,10 @@ static apr_status_t lacks_scope(admin_call_t *c, const char *scope)
                            "This needs the scope %s.", scope);
 }
 
-apr_status_t admin_start(admin_call_t *c, request_rec *r)
+static apr_status_t start(admin_call_t *c, request_rec *r,
+                          const rensei_principal_t **out)
 {
-    const char *scope = r->method_number == M_GET ? SCOPE_READ : SCOPE_WRITE;
-    const rensei_principal_t *pr = admin_principal(r);
+    const rensei_principal_t *pr = *out = admin_principal(r);
 
     memset(c, 0, sizeof(*c));
     c->r = r;
@@ -47,20 +47,48 @@ apr_status_t admin_start(admin_call_t *c, request_rec *r)
     if (!pr) {
         return no_principal(c);
     }
-    if (pr->kind != RENSEI_KIND_KEY || pr->cls != RENSEI_CLASS_ORG) {
-        return rensei_err_set(&c->err, RENSEI_E_FORBIDDEN,
-                              "This needs an organisation's key.");
-    }
     c->vocab = admin_vocab(r->server);
     c->org = pr->org;
     c->actor = rensei_http_actor(r, pr);
     c->grantor.cls = pr->cls;
     c->grantor.held = pr->scopes;
+    c->grantor.limits = admin_limits(r->server);
+    c->grantor.workspace = pr->workspace;
+    return APR_SUCCESS;
+}
+
+static apr_status_t org_key_check(admin_call_t *c, const rensei_principal_t *pr)
+{
+    const char *scope = c->r->method_number == M_GET ? SCOPE_READ : SCOPE_WRITE;
+
+    if (pr->kind != RENSEI_KIND_KEY || pr->cls != RENSEI_CLASS_ORG) {
+        return rensei_err_set(&c->err, RENSEI_E_FORBIDDEN,
+                              "This needs an organisation's key.");
+    }
     if (!rensei_scope_granted(c->vocab, pr->cls, &pr->scopes,
                               rensei_str(scope))) {
         return lacks_scope(c, scope);
     }
     return APR_SUCCESS;
+}
+
+apr_status_t admin_start(admin_call_t *c, request_rec *r)
+{
+    const rensei_principal_t *pr;
+    apr_status_t rv = start(c, r, &pr);
+
+    return rv == APR_SUCCESS ? org_key_check(c, pr) : rv;
+}
+
+apr_status_t admin_start_clients(admin_call_t *c, request_rec *r)
+{
+    const rensei_principal_t *pr;
+    apr_status_t rv = start(c, r, &pr);
+
+    if (rv == APR_SUCCESS && pr->kind == RENSEI_KIND_M2M && admin_conf_m2m(r)) {
+        return APR_SUCCESS;
+    }
+    return rv == APR_SUCCESS ? org_key_check(c, pr) : rv;
 }
 
 apr_status_t admin_start_org(admin_call_t *c, request_rec *r, const char *org)

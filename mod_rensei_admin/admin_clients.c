@@ -41,7 +41,7 @@ int admin_client_create(request_rec *r, const rensei_route_match_t *m)
     rensei_client_t client;
     const char *secret;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         client_create(&c, &client, &secret) != APR_SUCCESS) {
         return admin_fail(&c);
     }
@@ -83,7 +83,7 @@ int admin_client_list(request_rec *r, const rensei_route_match_t *m)
     json_t *items;
     int i;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         client_list(&c, &page) != APR_SUCCESS) {
         return admin_fail(&c);
     }
@@ -102,7 +102,7 @@ int admin_client_get(request_rec *r, const rensei_route_match_t *m)
     admin_call_t c;
     rensei_client_t client;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         admin_id(&c, m->param[0]) != APR_SUCCESS ||
         admin_query(&c, known) != APR_SUCCESS ||
         admin_open(&c) != APR_SUCCESS ||
@@ -141,7 +141,10 @@ static apr_status_t client_patch(admin_call_t *c, rensei_client_t *client,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = patch_check(c, id, &spec);
+    rv = admin_client_changeable(c, id);
+    if (rv == APR_SUCCESS) {
+        rv = patch_check(c, id, &spec);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -157,7 +160,7 @@ int admin_client_patch(request_rec *r, const rensei_route_match_t *m)
     admin_call_t c;
     rensei_client_t client;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         admin_id(&c, m->param[0]) != APR_SUCCESS ||
         client_patch(&c, &client, m->param[0]) != APR_SUCCESS) {
         return admin_fail(&c);
@@ -172,6 +175,9 @@ static int client_revoke(admin_call_t *c, const char *id)
 
     if (rv == APR_SUCCESS) {
         rv = admin_open(c);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = admin_client_reached(c, id);
     }
     if (rv == APR_SUCCESS) {
         rv = rensei_client_revoke(&client, c->store, c->org, id,
@@ -193,7 +199,7 @@ int admin_client_delete(request_rec *r, const rensei_route_match_t *m)
     static const char *const known[] = {"reason", NULL};
     admin_call_t c;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         admin_query(&c, known) != APR_SUCCESS) {
         return admin_fail(&c);
     }
@@ -207,7 +213,7 @@ int admin_client_delete_query(request_rec *r, const rensei_route_match_t *m)
     admin_call_t c;
     const char *id;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         admin_query(&c, known) != APR_SUCCESS) {
         return admin_fail(&c);
     }

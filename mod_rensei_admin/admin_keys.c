@@ -54,7 +54,7 @@ int admin_key_create(request_rec *r, const rensei_route_match_t *m)
     return key_create_reply(&c);
 }
 
-/* POST /api/org/api-keys, as the service before this one had it. */
+/* POST /api/org/api-keys: see admin_legacy.c. */
 int admin_key_create_legacy(request_rec *r, const rensei_route_match_t *m)
 {
     admin_call_t c;
@@ -62,10 +62,6 @@ int admin_key_create_legacy(request_rec *r, const rensei_route_match_t *m)
     if (admin_start(&c, r) != APR_SUCCESS) {
         return admin_fail(&c);
     }
-    apr_table_setn(r->headers_out, "Deprecation", "true");
-    apr_table_setn(r->headers_out, "Link",
-                   apr_pstrcat(c.p, "<", keys_path(&c),
-                               ">; rel=\"successor-version\"", NULL));
     return key_create_reply(&c);
 }
 
@@ -157,6 +153,9 @@ static apr_status_t key_revoke(admin_call_t *c, rensei_apikey_t *key,
 
     if (rv == APR_SUCCESS) {
         rv = admin_open(c);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = admin_key_reached(c, id);
     }
     if (rv != APR_SUCCESS) {
         return rv;

@@ -4,39 +4,43 @@
 #include "rensei_field.h"
 #include "rensei_revocation.h"
 
-/* What a client still has of a vocabulary that may have changed since: no
- * more than that can be given away with it. */
-static rensei_scopes_t in_vocab(const admin_call_t *c,
-                                const rensei_scopes_t *scopes)
-{
-    rensei_str_t *kept =
-        apr_palloc(c->p, (apr_size_t)(scopes->count + 1) * sizeof(*kept));
-    rensei_scopes_t out = {0, kept};
-    int i;
-
-    for (i = 0; i < scopes->count; i++) {
-        if (rensei_str_eq(scopes->scope[i], RENSEI_STR("*")) ||
-            rensei_vocab_has(c->vocab, RENSEI_CLASS_M2M, scopes->scope[i])) {
-            kept[out.count++] = scopes->scope[i];
-        }
-    }
-    return out;
-}
+#include <string.h>
 
 apr_status_t admin_client_giveable(admin_call_t *c, const char *id,
                                    const rensei_scopes_t *scopes)
 {
     rensei_client_t client;
-    rensei_scopes_t want;
     apr_status_t rv =
         rensei_client_get(&client, c->store, c->org, id, c->p, &c->err);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
+    return rv == APR_SUCCESS
+               ? rensei_grantor_holds(&c->grantor, c->vocab, RENSEI_CLASS_M2M,
+                                      scopes ? scopes : &client.scopes, c->p,
+                                      &c->err)
+               : rv;
+}
+
+apr_status_t admin_client_reached(admin_call_t *c, const char *id)
+{
+    rensei_client_t client;
+    apr_status_t rv;
+
+    if (!c->grantor.workspace) {
+        return APR_SUCCESS;
     }
-    want = in_vocab(c, scopes ? scopes : &client.scopes);
-    return rensei_scopes_assignable(c->vocab, RENSEI_CLASS_M2M, &want,
-                                    &c->grantor, c->p, &c->err);
+    rv = rensei_client_get(&client, c->store, c->org, id, c->p, &c->err);
+    return rv == APR_SUCCESS ? rensei_grantor_reaches(
+                                   &c->grantor, client.workspace, c->p, &c->err)
+                             : rv;
+}
+
+apr_status_t admin_client_changeable(admin_call_t *c, const char *id)
+{
+    if (c->grantor.cls == RENSEI_CLASS_M2M && strcmp(c->actor.id, id) == 0) {
+        return rensei_err_set(&c->err, RENSEI_E_FORBIDDEN,
+                              "A client cannot change itself.");
+    }
+    return admin_client_reached(c, id);
 }
 
 static apr_status_t rotate_start(admin_call_t *c, rensei_client_t *client,
@@ -52,6 +56,9 @@ static apr_status_t rotate_start(admin_call_t *c, rensei_client_t *client,
     }
     if (rv == APR_SUCCESS) {
         rv = admin_open(c);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = admin_client_changeable(c, id);
     }
     if (rv == APR_SUCCESS) {
         rv = admin_client_giveable(c, id, NULL);
@@ -78,7 +85,7 @@ int admin_rotate_start(request_rec *r, const rensei_route_match_t *m)
     const char *secret;
     json_t *body;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         admin_id(&c, m->param[0]) != APR_SUCCESS ||
         rotate_start(&c, &client, &secret, m->param[0]) != APR_SUCCESS) {
         return admin_fail(&c);
@@ -106,6 +113,9 @@ static apr_status_t change(admin_call_t *c, rensei_client_t *client,
     if (rv == APR_SUCCESS) {
         rv = admin_open(c);
     }
+    if (rv == APR_SUCCESS) {
+        rv = admin_client_changeable(c, id);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -119,7 +129,8 @@ static int change_reply(request_rec *r, const char *id, change_fn *fn)
     admin_call_t c;
     rensei_client_t client;
 
-    if (admin_start(&c, r) != APR_SUCCESS || admin_id(&c, id) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
+        admin_id(&c, id) != APR_SUCCESS ||
         change(&c, &client, id, fn) != APR_SUCCESS) {
         return admin_fail(&c);
     }
@@ -146,7 +157,7 @@ int admin_tokens_revoke(request_rec *r, const rensei_route_match_t *m)
     admin_call_t c;
     rensei_client_t client;
 
-    if (admin_start(&c, r) != APR_SUCCESS ||
+    if (admin_start_clients(&c, r) != APR_SUCCESS ||
         admin_id(&c, m->param[0]) != APR_SUCCESS ||
         change(&c, &client, m->param[0], rensei_client_revoke_tokens) !=
             APR_SUCCESS) {

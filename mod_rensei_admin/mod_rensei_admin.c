@@ -1,9 +1,9 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 /**
- * mod_rensei_admin: the registry of clients and keys, and the audit trail,
- * over HTTP. SetHandler rensei-admin turns it on, in a location that AuthType
- * Bearer protects; the table of routes says what it answers.
+ * mod_rensei_admin: the registry of clients, keys and workers, and the audit
+ * trail, over HTTP. SetHandler rensei-admin turns it on, in a location that
+ * AuthType Bearer protects; the table of routes says what it answers.
  */
 #include "admin.h"
 #include "admin_conf.h"
@@ -11,7 +11,8 @@
 #include "rensei_http_conf.h"
 #include "rensei_http_log.h"
 
-#define HANDLER "rensei-admin"
+#include <http_protocol.h>
+#include <http_request.h>
 
 APLOG_USE_MODULE(rensei_admin);
 RENSEI_HTTP_LOG_AS(rensei_admin);
@@ -30,6 +31,11 @@ const rensei_vocab_t *admin_vocab(server_rec *s)
     return auth_policy(s)->vocab;
 }
 
+const rensei_limits_t *admin_limits(server_rec *s)
+{
+    return &auth_policy(s)->limits;
+}
+
 void admin_announce(const char *id)
 {
     auth_changed(id);
@@ -37,6 +43,7 @@ void admin_announce(const char *id)
 
 #define CLIENTS "/api/admin/m2m-clients"
 #define KEYS "/api/org/{orgId}/keys"
+#define WORKERS "/api/org/{orgId}/workers"
 
 static const rensei_route_t routes[] = {
     {M_POST, CLIENTS, admin_client_create},
@@ -52,30 +59,40 @@ static const rensei_route_t routes[] = {
     {M_POST, KEYS, admin_key_create},
     {M_GET, KEYS, admin_key_list},
     {M_GET, KEYS "/{keyId}", admin_key_get},
+    {M_PATCH, KEYS "/{keyId}", admin_key_patch},
     {M_DELETE, KEYS "/{keyId}", admin_key_delete},
-    {M_POST, "/api/org/api-keys", admin_key_create_legacy},
+    {M_POST, KEYS "/{keyId}/rotate", admin_key_rotate},
+    {M_POST, ADMIN_LEGACY_PATH, admin_key_create_legacy},
+    {M_GET, WORKERS, admin_worker_list},
+    {M_GET, WORKERS "/{id}", admin_worker_get},
+    {M_DELETE, WORKERS "/{id}", admin_worker_delete},
     {M_GET, "/api/org/{orgId}/audit", admin_audit_list},
+    {M_GET, "/api/org/{orgId}/credentials", admin_credential_list},
     {0, NULL, NULL},
 };
 
 static int admin_handler(request_rec *r)
 {
-    if (!r->handler || strcmp(r->handler, HANDLER) != 0) {
+    if (!rensei_http_handles(r, ADMIN_HANDLER)) {
         return DECLINED;
     }
+    admin_legacy_headers(r);
     return rensei_http_route(r, routes);
 }
 
 static int admin_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                               apr_pool_t *ptemp, server_rec *s)
 {
-    if (!rensei_http_conf_handler(ap_conftree, HANDLER)) {
-        return OK;
-    }
-    if (rensei_http_conf_auth(s, "SetHandler " HANDLER) != OK) {
+    if (admin_conf_check(ptemp, s) != OK) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    return rensei_http_conf_store(ap_conftree, s, "SetHandler " HANDLER);
+    if (!rensei_http_conf_handler(ap_conftree, ADMIN_HANDLER)) {
+        return OK;
+    }
+    if (rensei_http_conf_auth(s, "SetHandler " ADMIN_HANDLER) != OK) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return rensei_http_conf_store(ap_conftree, s, "SetHandler " ADMIN_HANDLER);
 }
 
 static void admin_retrieve(void)
@@ -93,9 +110,19 @@ static void admin_hooks(apr_pool_t *p)
     ap_hook_check_config(admin_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(admin_retrieve, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(admin_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_access(admin_legacy_access, NULL, NULL, APR_HOOK_FIRST,
+                         AP_AUTH_INTERNAL_PER_URI);
+    ap_hook_insert_error_filter(admin_legacy_error, NULL, NULL,
+                                APR_HOOK_MIDDLE);
 }
 
 module rensei_admin_module = {
-    STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, admin_hooks,
+    STANDARD20_MODULE_STUFF,
+    admin_dir_conf_create,
+    admin_dir_conf_merge,
+    admin_conf_create,
+    admin_conf_merge,
+    admin_commands,
+    admin_hooks,
     AP_MODULE_FLAG_NONE,
 };

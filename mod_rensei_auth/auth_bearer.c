@@ -2,13 +2,17 @@
 
 #include "auth_bearer.h"
 #include "auth_conf.h"
+#include "auth_expiry.h"
 #include "auth_request.h"
 #include "auth_verify.h"
+#include "rensei_http_log.h"
 
 #include <apr_lib.h>
 #include <http_core.h>
 #include <http_request.h>
 #include <strings.h>
+
+APLOG_USE_MODULE(rensei_auth);
 
 typedef enum {
     HEADER_NONE,
@@ -52,6 +56,14 @@ static int is_scheme(const char *header, const char *scheme, apr_size_t n)
            (header[n] == '\0' || !apr_isalnum(header[n]));
 }
 
+static rensei_str_t after_blanks(const char *text)
+{
+    while (*text == ' ') {
+        text++;
+    }
+    return rensei_str(text);
+}
+
 /* @param credential what follows the scheme */
 static header_e read_header(rensei_str_t *credential, const char *header,
                             int accept)
@@ -59,21 +71,22 @@ static header_e read_header(rensei_str_t *credential, const char *header,
     if (!header) {
         return HEADER_NONE;
     }
+    if (is_scheme(header, "Bearer", 6)) {
+        *credential = after_blanks(header + 6);
+        return HEADER_BEARER;
+    }
     if ((accept & ACCEPT_SECRET) && is_scheme(header, "Basic", 5)) {
-        *credential = rensei_str(header + 5 + strspn(header + 5, " "));
+        *credential = after_blanks(header + 5);
         return HEADER_BASIC;
     }
-    if (!is_scheme(header, "Bearer", 6)) {
-        return has_second(header) ? HEADER_MALFORMED : HEADER_NONE;
-    }
-    *credential = rensei_str(header + 6 + strspn(header + 6, " "));
-    return is_credential(*credential) ? HEADER_BEARER : HEADER_MALFORMED;
+    return has_second(header) ? HEADER_MALFORMED : HEADER_NONE;
 }
 
 /* A subrequest, or what an internal redirect led to, carries the header of
  * the request it came from; the crypto need not run twice. What the location
  * takes is asked again, and so is authorization. */
-static const rensei_principal_t *known_before(request_rec *r,
+static const rensei_principal_t *known_before(auth_request_t *mine,
+                                              request_rec *r,
                                               const char *header, int accept)
 {
     const request_rec *from = r->prev ? r->prev : r->main;
@@ -83,21 +96,47 @@ static const rensei_principal_t *known_before(request_rec *r,
         if (a && a->principal && from->server == r->server &&
             strcmp(a->header, header) == 0 && (a->accepted & accept) &&
             strcmp(a->audience, auth_conf_audience(r)) == 0) {
-            auth_request(r)->accepted = a->accepted;
+            mine->accepted = a->accepted;
             return a->principal;
         }
     }
     return NULL;
 }
 
-static apr_status_t authenticate(const rensei_principal_t **out, request_rec *r,
+static apr_status_t malformed(rensei_err_t *err)
+{
+    return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
+                          "The Authorization header must be given once, "
+                          "as Bearer and one credential.");
+}
+
+/* What is no credential at all never verifies; so only one that did not is
+ * looked through. */
+static apr_status_t verify(const rensei_principal_t **out, request_rec *r,
+                           rensei_str_t credential, int accept,
+                           rensei_err_t *err)
+{
+    apr_status_t rv;
+
+    if (credential.n > RENSEI_TOKEN_LEN_MAX) {
+        rv = rensei_err_set(err, RENSEI_E_INVALID_TOKEN,
+                            "The credential is too long.");
+    }
+    else {
+        rv = auth_verify(out, r, credential, accept, err);
+    }
+    return rv == APR_SUCCESS || is_credential(credential) ? rv : malformed(err);
+}
+
+static apr_status_t authenticate(const rensei_principal_t **out,
+                                 auth_request_t *a, request_rec *r,
                                  const char *header, rensei_err_t *err)
 {
     rensei_str_t credential = {NULL, 0};
     int accept = auth_conf_accept(r);
     apr_status_t rv;
 
-    *out = known_before(r, header, accept);
+    *out = known_before(a, r, header, accept);
     if (*out) {
         return APR_SUCCESS;
     }
@@ -105,26 +144,37 @@ static apr_status_t authenticate(const rensei_principal_t **out, request_rec *r,
     case HEADER_NONE:
         return APR_SUCCESS;
     case HEADER_MALFORMED:
-        return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
-                              "The Authorization header must be given once, "
-                              "as Bearer and one credential.");
+        return malformed(err);
     case HEADER_BASIC:
-        auth_request(r)->accepted = ACCEPT_SECRET;
+        a->accepted = ACCEPT_SECRET;
         return auth_verify_secret(out, r, credential, err);
     case HEADER_BEARER:
         break;
     }
-    if (credential.n > RENSEI_TOKEN_LEN_MAX) {
-        return rensei_err_set(err, RENSEI_E_INVALID_TOKEN,
-                              "The credential is too long.");
-    }
-    rv = auth_verify(out, r, credential, accept, err);
-    if (rv == APR_SUCCESS) {
-        auth_request(r)->accepted = (*out)->cls == RENSEI_CLASS_REGISTRATION
-                                        ? ACCEPT_REGISTRATION
-                                        : (int)(*out)->kind;
+    rv = verify(out, r, credential, accept, err);
+    if (rv == APR_SUCCESS && *out) {
+        a->accepted = (*out)->cls == RENSEI_CLASS_REGISTRATION
+                          ? ACCEPT_REGISTRATION
+                          : (int)(*out)->kind;
     }
     return rv;
+}
+
+/* A provider of ours waits for a principal that there will never be. httpd
+ * would go on to answer 500, and say nothing of why. */
+static int without_type(request_rec *r)
+{
+    const auth_request_t *a = auth_request_peek(r);
+
+    if (!a || !a->wanted) {
+        return DECLINED;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                  RSLOG(0042) "%s has a 'Require rensei-...' line, but no "
+                              "'AuthType Bearer' to give it a credential; "
+                              "denied",
+                  r->uri);
+    return HTTP_FORBIDDEN;
 }
 
 int auth_bearer_check(request_rec *r)
@@ -135,23 +185,29 @@ int auth_bearer_check(request_rec *r)
     rensei_err_t err = {0};
     auth_request_t *a;
 
-    if (!type || strcasecmp(type, "Bearer") != 0) {
+    if (!type) {
+        return without_type(r);
+    }
+    if (strcasecmp(type, "Bearer") != 0) {
         return DECLINED;
     }
     if (r->method_number == M_TRACE) { /* it would echo the credential */
         rensei_err_set(&err, RENSEI_E_METHOD, "TRACE is not allowed here.");
         return auth_refuse(r, &err);
     }
-    if (authenticate(&pr, r, header, &err) != APR_SUCCESS) {
+    a = auth_request(r);
+    if (authenticate(&pr, a, r, header, &err) != APR_SUCCESS) {
         return auth_refuse(r, &err);
     }
     if (!pr) {
         return auth_refuse_missing(r);
     }
-    a = auth_request(r);
     a->principal = pr;
     a->header = header;
     a->audience = auth_conf_audience(r);
+    if (auth_dir_conf(r)->expiry_header > 0) {
+        auth_expiry_header(r, pr->owner_expires_at);
+    }
     r->user = (char *)pr->sub;
     r->ap_auth_type = (char *)type;
     return OK;

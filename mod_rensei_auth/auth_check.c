@@ -1,7 +1,9 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "auth_check.h"
+#include "auth_audit_log.h"
 #include "auth_conf.h"
+#include "auth_limits.h"
 #include "auth_live.h"
 #include "auth_secret.h"
 #include "rensei_http_conf.h"
@@ -22,6 +24,7 @@ APLOG_USE_MODULE(rensei_auth);
 #define DEFAULT_AUDIENCE "rensei-api"
 #define DEFAULT_SKEW 10
 #define DEFAULT_STALENESS 60
+#define DEFAULT_EXPIRY_NOTICE (14 * 86400)
 #define DEFAULT_FAILURES 10
 #define DEFAULT_FAILURES_SECONDS 60
 
@@ -112,12 +115,16 @@ static void set_policy(auth_server_conf_t *c)
     pol->expect.skew = c->skew >= 0 ? c->skew : DEFAULT_SKEW;
     pol->stateless = !auth_conf_immediate(c);
     pol->base_url = c->base_url;
+    auth_limits_set(&pol->limits, c);
     c->throttle.failures =
         c->throttle_failures >= 0 ? c->throttle_failures : DEFAULT_FAILURES;
     c->throttle.seconds = c->throttle_seconds >= 0 ? c->throttle_seconds
                                                    : DEFAULT_FAILURES_SECONDS;
     if (c->staleness < 0) {
         c->staleness = DEFAULT_STALENESS;
+    }
+    if (c->expiry_notice < 0) {
+        c->expiry_notice = DEFAULT_EXPIRY_NOTICE;
     }
 }
 
@@ -379,12 +386,13 @@ static int server_uses_us(const server_rec *s, const server_rec *main_server)
 }
 
 /* What the machine has to have for the configuration: secrets, the file of
- * the store. One virtual host's fault takes no other's keys away. */
+ * the store, the folder of a log. One virtual host's fault takes no other's
+ * keys away. */
 static int check_machine(server_rec *main_server, apr_pool_t *ptemp)
 {
     apr_table_t *said = apr_table_make(ptemp, 2);
     server_rec *s;
-    int good = 1;
+    int good = auth_audit_log_check(main_server, ptemp);
 
     for (s = main_server; s; s = s->next) {
         if (auth_server_conf(s)->sources) {

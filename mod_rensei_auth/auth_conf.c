@@ -1,14 +1,20 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "auth_conf.h"
+#include "auth_audit_log.h"
 #include "auth_check.h"
+#include "auth_limits.h"
 #include "rensei_http_url.h"
 #include "auth_secret.h"
 #include "rensei_id.h"
+#include "rensei_json.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
+
+/* Room for some 40,000 credentials; what is not used takes no memory. */
+#define CACHE_DEFAULT (32 * 1024 * 1024)
 
 #define DEFAULT_ACCEPT (RENSEI_KIND_M2M | RENSEI_KIND_KEY)
 
@@ -79,6 +85,13 @@ const char *auth_conf_audience(const request_rec *r)
 int auth_conf_has_store(const auth_server_conf_t *c)
 {
     return c->dbd_driver && c->dbd_params;
+}
+
+apr_size_t auth_conf_cache(const server_rec *s)
+{
+    apr_int64_t bytes = auth_server_conf(s)->cache_size;
+
+    return bytes > 0 ? (apr_size_t)bytes : CACHE_DEFAULT;
 }
 
 int auth_conf_immediate(const auth_server_conf_t *c)
@@ -429,6 +442,39 @@ static const char *cmd_forward_claim(cmd_parms *cmd, void *dirv,
     return NULL;
 }
 
+static const char *cmd_expiry_notice(cmd_parms *cmd, void *dir, const char *arg)
+{
+    auth_server_conf_t *c = auth_server_conf(cmd->server);
+    const char *wrong = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    if (wrong) {
+        return wrong;
+    }
+    if (strcasecmp(arg, "off") == 0) {
+        c->expiry_notice = 0;
+        return NULL;
+    }
+    if (!rensei_duration_parse(&c->expiry_notice, arg, strlen(arg))) {
+        return apr_psprintf(cmd->pool,
+                            DIR_EXPIRY_NOTICE " takes a span of time such as "
+                                              "14d, 12h, 30m or 90s (at most "
+                                              "3650d), or 'off', not '%s'",
+                            arg);
+    }
+    return NULL;
+}
+
+static const char *cmd_expiry_header(cmd_parms *cmd, void *dirv, int on)
+{
+    const char *wrong = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
+
+    if (wrong) {
+        return wrong;
+    }
+    ((auth_dir_conf_t *)dirv)->expiry_header = on;
+    return NULL;
+}
+
 /* mod_dbd's own directives, which httpd hands to each module that names them:
  * which virtual hosts share a store is known nowhere else. */
 static const char *cmd_dbd_driver(cmd_parms *cmd, void *dir, const char *arg)
@@ -471,6 +517,18 @@ const command_rec auth_commands[] = {
                   "has to wait, or 'off'"),
     AP_INIT_TAKE1(DIR_CACHE, cmd_cache, NULL, RSRC_CONF,
                   "bytes of each process's cache of credentials"),
+    AP_INIT_TAKE1(RENSEI_LIMITS_KEY_AGE, auth_limits_age, NULL, RSRC_CONF,
+                  "how far away a key's end may be, such as 90d, or 'off'"),
+    AP_INIT_TAKE1(RENSEI_LIMITS_TOKEN_LIFETIME, auth_limits_lifetime, NULL,
+                  RSRC_CONF, "how long any token may live, or 'off'"),
+    AP_INIT_TAKE1(RENSEI_LIMITS_CREDENTIALS, auth_limits_credentials, NULL,
+                  RSRC_CONF,
+                  "how many clients and keys an organisation may have, or "
+                  "'off'"),
+    AP_INIT_FLAG(RENSEI_LIMITS_REQUIRE_OWNER, auth_limits_owner, NULL,
+                 RSRC_CONF, "a client or key is made with an owner only"),
+    AP_INIT_FLAG(RENSEI_LIMITS_REQUIRE_EXPIRY, auth_limits_expiry, NULL,
+                 RSRC_CONF, "a client or key is made with an end only"),
     AP_INIT_ITERATE(DIR_ACCEPT, cmd_accept, NULL, ACCESS_CONF | OR_AUTHCFG,
                     "kinds of credential: m2m, key, worker, registration, "
                     "client-secret"),
@@ -483,6 +541,15 @@ const command_rec auth_commands[] = {
     AP_INIT_FLAG(DIR_METADATA, cmd_metadata, NULL, ACCESS_CONF | OR_AUTHCFG,
                  "publish RFC 9728 metadata of this location, and name it in "
                  "the challenge"),
+    AP_INIT_TAKE1(
+        DIR_EXPIRY_NOTICE, cmd_expiry_notice, NULL, RSRC_CONF,
+        "how long before its end a credential is said to expire, such "
+        "as 14d, or 'off'"),
+    AP_INIT_FLAG(DIR_EXPIRY_HEADER, cmd_expiry_header, NULL,
+                 ACCESS_CONF | OR_AUTHCFG,
+                 "say in answers when the caller's credential expires"),
+    AP_INIT_TAKE1(DIR_AUDIT_LOG, auth_audit_log_directive, NULL, RSRC_CONF,
+                  "a file or '|program' that gets a copy of each audit event"),
     AP_INIT_TAKE1("DBDriver", cmd_dbd_driver, NULL, RSRC_CONF,
                   "mod_dbd's; noted here to know who shares a store"),
     AP_INIT_TAKE1("DBDParams", cmd_dbd_params, NULL, RSRC_CONF,

@@ -29,8 +29,12 @@
 #define DIR_FORWARD "RenseiForward"
 #define DIR_FORWARD_CLAIM "RenseiForwardClaim"
 #define DIR_METADATA "RenseiResourceMetadata"
+#define DIR_EXPIRY_NOTICE "RenseiExpiryNotice"
+#define DIR_EXPIRY_HEADER "RenseiExpiryHeader"
 
 #define ENV_SECRET "M2M_JWT_SECRET"
+
+typedef struct auth_audit_log_t auth_audit_log_t;
 
 typedef enum {
     REVOCATION_UNSET = 0,
@@ -54,6 +58,13 @@ typedef enum {
     X(int, throttle_failures, -1)                                       \
     X(int, throttle_seconds, -1)                                        \
     X(apr_int64_t, cache_size, -1)                                      \
+    X(apr_int64_t, expiry_notice, -1)  /* seconds; 0: off */            \
+    X(apr_int64_t, limit_age, -1)      /* seconds; 0: off */            \
+    X(apr_int64_t, limit_lifetime, -1) /* seconds; 0: off */            \
+    X(apr_int64_t, limit_credentials, -1)                               \
+    X(int, require_owner, -1)                                           \
+    X(int, require_expiry, -1)                                          \
+    X(const char *, audit_log, NULL)                                    \
     X(const char *, dbd_driver, NULL)                                   \
     X(const char *, dbd_params, NULL)
 
@@ -66,6 +77,7 @@ typedef struct auth_server_conf_t {
     rensei_policy_t policy;
     rensei_vocab_t vocab;
     throttle_limit_t throttle;
+    auth_audit_log_t *audit_log_open; /* NULL: none */
     int store; /* number of its store in the live state, -1: none */
 } auth_server_conf_t;
 
@@ -79,6 +91,7 @@ typedef struct auth_server_conf_t {
     X(int, forward, -1)                                         \
     X(const char *, audience, NULL)                             \
     X(int, metadata, -1)                                        \
+    X(int, expiry_header, -1)                                   \
     X(const apr_array_header_t *, claims, NULL) /* of forward_claim_t */
 
 /* A claim that goes to the application: RenseiForwardClaim. */
@@ -112,6 +125,11 @@ const char *auth_conf_audience(const request_rec *r);
 
 /** Does the virtual host have mod_dbd's directives for a store? */
 int auth_conf_has_store(const auth_server_conf_t *conf);
+
+/** What a process may cache, in bytes (RenseiCacheSize); a part of it, one in
+ * AUTH_CACHE_ROWS_SHARE, is for the rows of clients (auth_rows.h). */
+apr_size_t auth_conf_cache(const server_rec *main_server);
+#define AUTH_CACHE_ROWS_SHARE 4
 
 /** Is revocation immediate there? */
 int auth_conf_immediate(const auth_server_conf_t *conf);

@@ -75,24 +75,30 @@ int auth_forward_drop_forged(request_rec *r)
     return DECLINED;
 }
 
-/* The six facts, once for both uses. */
+#define FACTS 6
+
+/* The facts, once for both uses.
+ * @param fresh none of the names is in the table: to look for them is most of
+ *   what it takes to set them */
 static void set_identity(apr_table_t *t, const rensei_principal_t *pr,
-                         const char *const name[6], apr_pool_t *p)
+                         const char *const name[FACTS], int fresh)
 {
-    const char *value[6];
+    const char *const value[FACTS] = {pr->sub,
+                                      pr->org,
+                                      pr->workspace,
+                                      pr->scopes_text.p,
+                                      rensei_kind_name(pr->kind),
+                                      pr->credential};
     int i;
 
-    value[0] = pr->sub;
-    value[1] = pr->org;
-    value[2] = pr->workspace;
-    value[3] = rensei_scopes_text(&pr->scopes, p);
-    value[4] = rensei_kind_name(pr->kind);
-    value[5] = pr->credential;
-    for (i = 0; i < 6; i++) {
-        if (value[i]) {
+    for (i = 0; i < FACTS; i++) {
+        if (fresh && value[i]) {
+            apr_table_addn(t, name[i], value[i]);
+        }
+        else if (value[i]) {
             apr_table_setn(t, name[i], value[i]);
         }
-        else {
+        else if (!fresh) {
             apr_table_unset(t, name[i]);
         }
     }
@@ -133,18 +139,16 @@ static const char *claim_text(const rensei_json_object_t *claims,
 
 /* The claims that the location names: a string as its text, anything else as
  * its JSON. */
-static void set_claims(apr_table_t *t, const request_rec *r, int as_headers)
+static void set_claims(apr_table_t *t, request_rec *r,
+                       const apr_array_header_t *list, int as_headers)
 {
-    const apr_array_header_t *list = auth_dir_conf(r)->claims;
-    const rensei_principal_t *pr = auth_request_peek(r)->principal;
-    rensei_json_object_t claims = {.count = 0};
+    rensei_str_t text = auth_request_claims(r);
+    rensei_json_object_t claims;
     int i;
 
-    if (!list) {
-        return;
-    }
-    if (pr->claims.n > 0) {
-        rensei_json_scan(&claims, pr->claims.p, pr->claims.n);
+    claims.count = 0;
+    if (text.n > 0) {
+        rensei_json_scan(&claims, text.p, text.n);
     }
     for (i = 0; i < list->nelts; i++) {
         const forward_claim_t *f = &APR_ARRAY_IDX(list, i, forward_claim_t);
@@ -159,9 +163,25 @@ static void set_claims(apr_table_t *t, const request_rec *r, int as_headers)
     }
 }
 
+/* A subrequest begins with what its parent had; SetEnv and its like may have
+ * used one of the names. */
+static int has_none_of_ours(const apr_table_t *env)
+{
+    const apr_array_header_t *all = apr_table_elts(env);
+    const apr_table_entry_t *e = (const apr_table_entry_t *)all->elts;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        if (strncasecmp(e[i].key, "RENSEI_", 7) == 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 int auth_forward_environment(request_rec *r)
 {
-    static const char *const name[6] = {
+    static const char *const name[FACTS] = {
         "RENSEI_SUB",    "RENSEI_ORG",  "RENSEI_WORKSPACE",
         "RENSEI_SCOPES", "RENSEI_KIND", "RENSEI_CREDENTIAL"};
     const auth_request_t *a = auth_request_peek(r);
@@ -169,8 +189,11 @@ int auth_forward_environment(request_rec *r)
     if (!a || !a->principal) {
         return DECLINED;
     }
-    set_identity(r->subprocess_env, a->principal, name, r->pool);
-    set_claims(r->subprocess_env, r, 0);
+    set_identity(r->subprocess_env, a->principal, name,
+                 has_none_of_ours(r->subprocess_env));
+    if (auth_dir_conf(r)->claims) {
+        set_claims(r->subprocess_env, r, auth_dir_conf(r)->claims, 0);
+    }
     return OK;
 }
 
@@ -179,7 +202,7 @@ int auth_forward_environment(request_rec *r)
  * the backend either. */
 static void set_headers(request_rec *r)
 {
-    static const char *const name[6] = {
+    static const char *const name[FACTS] = {
         "X-Rensei-Sub",    "X-Rensei-Org",  "X-Rensei-Workspace",
         "X-Rensei-Scopes", "X-Rensei-Kind", "X-Rensei-Credential"};
     const auth_request_t *a = auth_request_peek(r);
@@ -189,8 +212,10 @@ static void set_headers(request_rec *r)
     }
     apr_table_unset(r->headers_in, "Authorization");
     if (a && a->principal) {
-        set_identity(r->headers_in, a->principal, name, r->pool);
-        set_claims(r->headers_in, r, 1);
+        set_identity(r->headers_in, a->principal, name, 0);
+        if (auth_dir_conf(r)->claims) {
+            set_claims(r->headers_in, r, auth_dir_conf(r)->claims, 1);
+        }
     }
 }
 
@@ -208,7 +233,8 @@ static const char *proxy_target(const request_rec *r)
         strncasecmp(r->filename, "proxy:", 6) == 0) {
         return r->filename + 6;
     }
-    if (r->handler && strncasecmp(r->handler, "proxy:", 6) == 0) {
+    if (r->handler && apr_tolower(*r->handler) == 'p' &&
+        strncasecmp(r->handler, "proxy:", 6) == 0) {
         return r->handler + 6;
     }
     return NULL;

@@ -2,8 +2,10 @@
 
 #include "auth_live.h"
 #include "auth_conf.h"
+#include "auth_expiry.h"
 #include "auth_throttle.h"
 #include "auth_used.h"
+#include "rensei_http_conn.h"
 #include "rensei_http_log.h"
 #include "rensei_http_store.h"
 
@@ -18,6 +20,7 @@ APLOG_USE_MODULE(rensei_auth);
 #define BUCKETS 4096
 #define STORES_MAX 16
 #define POLL_EVERY apr_time_from_msec(250)
+#define SWEEP_EVERY apr_time_from_sec(60)
 #define POLL_FAILING apr_time_from_sec(2)
 #define SAY_AGAIN apr_time_from_sec(60)
 #define POLL_BATCH 1000
@@ -25,14 +28,17 @@ APLOG_USE_MODULE(rensei_auth);
 #define USED_EVERY apr_time_from_sec(5)
 
 /* Its layout is part of the key: a build with another one starts afresh. */
-#define LIVE_KEY "rensei_auth:live:3"
+#define LIVE_KEY "rensei_auth:live:7"
 
 typedef struct live_store_t {
-    apr_uint64_t id;       /* hash of driver and params; 0: free */
-    apr_uint64_t seq;      /* followed up to here */
-    apr_int64_t synced_at; /* monotonic microseconds; 0: never */
-    apr_int64_t next_poll; /* monotonic microseconds */
-    apr_int64_t said_at;   /* when its failure was logged; 0: it works */
+    apr_uint64_t id;        /* hash of driver and params; 0: free */
+    apr_uint64_t seq;       /* followed up to here */
+    apr_uint64_t mark;      /* hash of what that change was; 0: not known */
+    apr_uint64_t file;      /* that it was read from */
+    apr_int64_t synced_at;  /* monotonic microseconds; 0: never */
+    apr_int64_t next_poll;  /* monotonic microseconds */
+    apr_int64_t next_sweep; /* for notices of expiry; the same */
+    apr_int64_t said_at;    /* when its failure was logged; 0: it works */
 } live_store_t;
 
 typedef struct live_t {
@@ -40,6 +46,7 @@ typedef struct live_t {
     apr_uint32_t generation[BUCKETS];
     live_store_t store[STORES_MAX];
     throttle_t throttle;
+    rensei_turn_t turn;
 } live_t;
 
 static live_t *live;
@@ -127,6 +134,11 @@ int auth_live_fresh(const server_rec *s)
            monotonic() - synced <= apr_time_from_sec(c->staleness);
 }
 
+rensei_turn_t *auth_live_turn(void)
+{
+    return live ? &live->turn : NULL;
+}
+
 /* ---- the throttle ---- */
 
 static apr_uint32_t monotonic_seconds(void)
@@ -173,23 +185,43 @@ void auth_live_failed(const server_rec *s, const char *subject,
 
 /* ---- following the change sequence ---- */
 
+static apr_uint64_t mark_of(const char *text)
+{
+    return text ? hash(HASH_START, text, strlen(text)) | 1 : 0;
+}
+
 /* The first time there is nothing to catch up with, but what was cached
  * before is of an unknown age. */
-static apr_status_t start_following(live_store_t *ls, rensei_store_t *st,
-                                    apr_pool_t *p, rensei_err_t *err)
+static apr_status_t start_following(live_store_t *ls, apr_uint64_t seq,
+                                    rensei_store_t *st, apr_pool_t *p,
+                                    rensei_err_t *err)
 {
-    apr_int64_t seq = 0;
-    apr_status_t rv = rensei_store_sequence(&seq, st, p, err);
+    const char *mark;
+    apr_int64_t newest;
+    apr_status_t rv = rensei_store_sequence_since(&newest, &mark, st,
+                                                  (apr_int64_t)seq, p, err);
 
     if (rv == APR_SUCCESS) {
-        STORE(ls->seq, (apr_uint64_t)seq);
+        STORE(ls->mark, mark_of(mark));
+        STORE(ls->seq, seq);
         everything_changed();
     }
     return rv;
 }
 
-static apr_status_t follow(live_store_t *ls, rensei_store_t *st, apr_pool_t *p,
-                           rensei_err_t *err)
+/* Changes are forgotten after a while. Where a number is missing, or all of
+ * the last ones are, it is not known what changed; before the number is
+ * noted, or a child that dies here would leave the rest with what is old. */
+static void follow_to(live_store_t *ls, apr_uint64_t seq)
+{
+    if (seq != LOAD(ls->seq) + 1) {
+        everything_changed();
+    }
+    STORE(ls->seq, seq);
+}
+
+static apr_status_t follow(live_store_t *ls, apr_uint64_t newest,
+                           rensei_store_t *st, apr_pool_t *p, rensei_err_t *err)
 {
     rensei_rows_t rows;
     apr_status_t rv;
@@ -203,29 +235,51 @@ static apr_status_t follow(live_store_t *ls, rensei_store_t *st, apr_pool_t *p,
         }
         for (i = 0; i < rows.count; i++) {
             auth_live_changed(rensei_rows_text(&rows, i, 1));
-        }
-        if (rows.count > 0) {
-            STORE(ls->seq,
-                  (apr_uint64_t)rensei_rows_int(&rows, rows.count - 1, 0));
+            follow_to(ls, (apr_uint64_t)rensei_rows_int(&rows, i, 0));
+            STORE(ls->mark, mark_of(rensei_store_change_mark(&rows, i, p)));
         }
     } while (rows.count == POLL_BATCH);
+    if (LOAD(ls->seq) < newest) {
+        everything_changed();
+        STORE(ls->mark, 0);
+        STORE(ls->seq, newest);
+    }
     return APR_SUCCESS;
 }
 
-/* A store that was put back to an earlier state (restored) has a smaller
- * sequence than the one followed: start over. */
-static apr_status_t poll_store(live_store_t *ls, rensei_store_t *st,
-                               apr_pool_t *p, rensei_err_t *err)
+/* A store that was put back to an earlier state, or a standby that took over
+ * and had not got all, has a smaller sequence than the one followed, or, when
+ * it has come that far again, another change by that number; or it is another
+ * file: start over. A change that is gone was forgotten, but not while it is
+ * the newest. */
+static int put_back(live_store_t *ls, apr_uint64_t seq, apr_uint64_t mark,
+                    apr_uint64_t file)
+{
+    apr_uint64_t known = LOAD(ls->mark);
+    int other = known != 0 && mark != known;
+
+    return seq < LOAD(ls->seq) || file != LOAD(ls->file) ||
+           (other && (mark != 0 || seq == LOAD(ls->seq)));
+}
+
+static apr_status_t poll_store(live_store_t *ls, rensei_http_store_t *h,
+                               rensei_store_t *st, apr_pool_t *p,
+                               rensei_err_t *err)
 {
     apr_int64_t begun = monotonic(), seq = 0;
-    apr_status_t rv = rensei_store_sequence(&seq, st, p, err);
+    const char *mark;
+    apr_status_t rv = rensei_store_sequence_since(
+        &seq, &mark, st, (apr_int64_t)LOAD(ls->seq), p, err);
+    apr_uint64_t file = rensei_http_store_file(h);
 
     if (rv == APR_SUCCESS) {
-        if (LOAD(ls->synced_at) == 0 || (apr_uint64_t)seq < LOAD(ls->seq)) {
-            rv = start_following(ls, st, p, err);
+        if (LOAD(ls->synced_at) == 0 ||
+            put_back(ls, (apr_uint64_t)seq, mark_of(mark), file)) {
+            rv = start_following(ls, (apr_uint64_t)seq, st, p, err);
+            STORE(ls->file, rv == APR_SUCCESS ? file : LOAD(ls->file));
         }
         else if ((apr_uint64_t)seq != LOAD(ls->seq)) {
-            rv = follow(ls, st, p, err);
+            rv = follow(ls, (apr_uint64_t)seq, st, p, err);
         }
     }
     if (rv == APR_SUCCESS) {
@@ -269,7 +323,7 @@ static void poll_server(server_rec *s, live_store_t *ls, apr_pool_t *p)
     apr_status_t rv = rensei_http_store_open(&h, &st, s, p, &err);
 
     if (rv == APR_SUCCESS) {
-        rv = poll_store(ls, st, p, &err);
+        rv = poll_store(ls, h, st, p, &err);
         rensei_http_store_close(h);
     }
     if (rv == APR_SUCCESS) {
@@ -280,15 +334,45 @@ static void poll_server(server_rec *s, live_store_t *ls, apr_pool_t *p)
     }
 }
 
-/* Only one of all children's threads gets to poll a store in each interval. */
-static int my_turn(live_store_t *ls)
+/* Only one of all children's threads gets its turn in each interval.
+ * @param next when the next one is, in shared memory */
+static int my_turn(apr_int64_t *next, apr_int64_t every)
 {
     apr_int64_t now = monotonic();
-    apr_int64_t next = LOAD(ls->next_poll);
+    apr_int64_t due = LOAD(*next);
 
-    return now >= next &&
-           __atomic_compare_exchange_n(&ls->next_poll, &next, now + POLL_EVERY,
-                                       0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return now >= due &&
+           __atomic_compare_exchange_n(next, &due, now + every, 0,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* Virtual hosts that share a store share the notices in its trail: the
+ * longest time that one of them says counts. */
+static apr_int64_t notice_of(server_rec *main_server, int store)
+{
+    apr_int64_t longest = 0;
+    server_rec *s;
+
+    for (s = main_server; s; s = s->next) {
+        const auth_server_conf_t *c = auth_server_conf(s);
+        if (c->store == store && c->expiry_notice > longest) {
+            longest = c->expiry_notice;
+        }
+    }
+    return longest;
+}
+
+/* Not of a store that cannot be followed: that has been said. */
+static void sweep_server(server_rec *main_server, server_rec *s, apr_pool_t *p)
+{
+    int n = auth_server_conf(s)->store;
+    live_store_t *ls = &live->store[n];
+
+    if (LOAD(ls->synced_at) != 0 && ls->said_at == 0 &&
+        my_turn(&ls->next_sweep, SWEEP_EVERY) &&
+        auth_expiry_sweep(s, notice_of(main_server, n), p)) {
+        STORE(ls->next_sweep, monotonic() + POLL_EVERY);
+    }
 }
 
 static void flush_used(server_rec *s, int store, apr_pool_t *p)
@@ -327,8 +411,11 @@ static void each_store(server_rec *main_server, int polls, int flushes,
         }
         seen |= 1u << n;
         apr_pool_create(&p, pool);
-        if (polls && my_turn(&live->store[n])) {
+        if (polls && my_turn(&live->store[n].next_poll, POLL_EVERY)) {
             poll_server(s, &live->store[n], p);
+        }
+        if (polls) {
+            sweep_server(main_server, s, p);
         }
         if (flushes) {
             flush_used(s, n, p);
@@ -339,9 +426,9 @@ static void each_store(server_rec *main_server, int polls, int flushes,
 
 static apr_status_t tick(int state, void *data, apr_pool_t *pool)
 {
-    static apr_time_t flushed;
-    apr_time_t now = apr_time_now();
-    int flushes = now - flushed > USED_EVERY;
+    static apr_int64_t flushed;
+    apr_int64_t now = monotonic();
+    int flushes = now - flushed > USED_EVERY || auth_used_crowded();
 
     if (state != AP_WATCHDOG_STATE_RUNNING) {
         return APR_SUCCESS;
@@ -404,6 +491,7 @@ static apr_status_t find_memory(server_rec *s)
     }
     live = apr_shm_baseaddr_get(shm);
     memset(live, 0, sizeof(*live));
+    rensei_turn_init(&live->turn);
     rv = apr_generate_random_bytes(live->throttle.key,
                                    sizeof(live->throttle.key));
     if (rv != APR_SUCCESS) {
@@ -466,6 +554,9 @@ int auth_live_post_config(apr_pool_t *p, server_rec *main_server)
         if (c->sources && auth_conf_has_store(c)) {
             if (number_store(s)) {
                 stores++;
+            }
+            if (strcmp(c->dbd_driver, "sqlite3") == 0) {
+                rensei_http_conn_note(c->dbd_params, s);
             }
         }
     }

@@ -20,6 +20,8 @@
 #ifndef AUTH_LIVE_H
 #define AUTH_LIVE_H
 
+#include "rensei_turn.h"
+
 #include <httpd.h>
 
 /** Is mod_watchdog there? */
@@ -45,6 +47,10 @@ int auth_live_end(apr_uint64_t begun);
 /** The generation of an identifier, and the number of its bucket. */
 apr_uint32_t auth_live_bucket(const char *subject, apr_size_t n);
 apr_uint32_t auth_live_generation(apr_uint32_t bucket);
+
+/** The writers' turn of this httpd, for rensei_turn_use; NULL: there is no
+ * live state. */
+rensei_turn_t *auth_live_turn(void);
 
 /** Seconds until that client may try again from that address, 0: now. */
 int auth_live_wait(const server_rec *s, const char *subject,

@@ -4,6 +4,7 @@
 #include "auth_conf.h"
 #include "rensei_http_body.h"
 #include "rensei_http_reply.h"
+#include "rensei_http_route.h"
 #include "rensei_http_url.h"
 #include "rensei_json.h"
 
@@ -82,7 +83,7 @@ int auth_metadata_handler(request_rec *r)
     rensei_err_t err = {0};
     const char *path;
 
-    if (!r->handler || strcmp(r->handler, "rensei-resource-metadata") != 0) {
+    if (!rensei_http_handles(r, "rensei-resource-metadata")) {
         return DECLINED;
     }
     rensei_http_body_discard(r);

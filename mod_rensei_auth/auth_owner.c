@@ -15,20 +15,29 @@
 
 APLOG_USE_MODULE(rensei_auth);
 
-#define CACHE_DEFAULT (8 * 1024 * 1024)
+#define ABSENT_BYTES (64 * 1024)
+#define ABSENT_MS 1000
 
-_Static_assert(sizeof(owner_slot_t) <= RENSEI_CACHE_VALUE_MAX,
-               "an owner fits a slot of the cache");
+/* A key that the store does not have. */
+typedef struct absent_t {
+    apr_uint64_t begun; /* auth_live_begin, before the store was asked */
+    apr_int64_t at;     /* epoch ms */
+} absent_t;
 
 static rensei_cache_t *cache;
 
+/* Apart, so that guesses push out guesses, and nobody who is there. */
+static rensei_cache_t *absent;
+
 void auth_owner_child_init(apr_pool_t *p, server_rec *s)
 {
-    apr_int64_t bytes = auth_server_conf(s)->cache_size;
+    apr_size_t bytes = auth_conf_cache(s);
     rensei_err_t err = {0};
 
-    if (rensei_cache_create(&cache,
-                            bytes > 0 ? (apr_size_t)bytes : CACHE_DEFAULT,
+    if (rensei_cache_create(&cache, bytes - bytes / AUTH_CACHE_ROWS_SHARE,
+                            sizeof(owner_slot_t), rensei_sys_default(), p,
+                            &err) ||
+        rensei_cache_create(&absent, ABSENT_BYTES, sizeof(absent_t),
                             rensei_sys_default(), p, &err)) {
         cache = NULL;
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
@@ -40,18 +49,24 @@ void auth_owner_child_init(apr_pool_t *p, server_rec *s)
 
 /* ---- what is remembered ---- */
 
-static rensei_str_t part(const owner_slot_t *o, apr_uint16_t from,
-                         apr_uint16_t to)
+/* Virtual hosts with different stores share the process and its cache: what
+ * one store says of a credential is nothing to the others. A secret's claims
+ * and all that a token is held against (keys, issuer, clocks) are the virtual
+ * host's own. */
+static apr_uint64_t space_of(const request_rec *r, auth_asked_e what)
 {
-    rensei_str_t s = {o->text + from, (apr_size_t)(to - from)};
-    return s;
+    apr_uint64_t whose = what == ASKED_SECRET || what == ASKED_TOKEN
+                             ? (apr_uint64_t)(apr_uintptr_t)r->server
+                             : (apr_uint64_t)auth_server_conf(r->server)->store;
+
+    return whose << 2 | (apr_uint64_t)what;
 }
 
-static int still_holds(const owner_slot_t *o)
+static int same_generations(const owner_slot_t *o)
 {
     int i;
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < OWNER_DEPENDS; i++) {
         if (auth_live_generation(o->bucket[i]) != o->generation[i]) {
             return 0;
         }
@@ -59,51 +74,128 @@ static int still_holds(const owner_slot_t *o)
     return 1;
 }
 
-static int recall(auth_owner_t *k, request_rec *r, rensei_cache_name_t name)
+static int still_holds(const owner_slot_t *o, const request_rec *r)
+{
+    if (o->until != 0 && apr_time_as_msec(r->request_time) >= o->until) {
+        return 0;
+    }
+    return o->alone || (auth_live_fresh(r->server) && same_generations(o));
+}
+
+static rensei_str_t part(const owner_slot_t *o, int i)
+{
+    const apr_uint16_t *from = &o->from[i];
+
+    return (rensei_str_t){o->text + from[0],
+                          (apr_size_t)(from[1] - from[0] - 1)};
+}
+
+static void point(auth_owner_t *k)
+{
+    k->id = part(&k->o, 0);
+    k->org = part(&k->o, 1);
+    k->workspace = part(&k->o, 2);
+    k->scopes = part(&k->o, 3);
+    k->more = part(&k->o, 4);
+    k->claims = part(&k->o, 5);
+    k->jti = part(&k->o, 6);
+}
+
+int auth_owner_recall(auth_owner_t *k, request_rec *r, auth_asked_t *asked)
 {
     const owner_slot_t *o = &k->o;
 
-    if (!cache || !auth_live_fresh(r->server) ||
-        rensei_cache_get(cache, name, &k->o) == 0 || !still_holds(o)) {
+    if (!cache) {
         return 0;
     }
-    k->id = part(o, o->id, o->org);
-    k->org = part(o, o->org, o->workspace);
-    k->workspace = part(o, o->workspace, o->scopes);
-    k->scopes = part(o, o->scopes, o->more);
-    k->more = part(o, o->more, o->claims);
-    k->claims = part(o, o->claims, o->end);
+    asked->name = rensei_cache_name(cache, space_of(r, asked->what),
+                                    asked->text.p, asked->text.n);
+    if (rensei_cache_get(cache, asked->name, &k->o) == 0 ||
+        !still_holds(o, r)) {
+        return 0;
+    }
+    point(k);
+    k->lasting = 1;
     return 1;
 }
 
-static apr_uint16_t lay(owner_slot_t *o, apr_size_t *at, rensei_str_t s)
+/* @return the bytes that the texts take, 0 where they do not fit */
+static apr_size_t lay(owner_slot_t *o, const rensei_str_t text[OWNER_TEXTS])
 {
-    apr_uint16_t from = (apr_uint16_t)*at;
-    if (s.n > 0) {
-        memcpy(o->text + *at, s.p, s.n);
+    apr_size_t at = 0;
+    int i;
+
+    for (i = 0; i < OWNER_TEXTS; i++) {
+        if (text[i].n >= sizeof(o->text) - at) {
+            return 0;
+        }
+        o->from[i] = (apr_uint16_t)at;
+        if (text[i].n > 0) {
+            memcpy(o->text + at, text[i].p, text[i].n);
+        }
+        at += text[i].n;
+        o->text[at++] = '\0';
     }
-    *at += s.n;
-    return from;
+    o->from[OWNER_TEXTS] = (apr_uint16_t)at;
+    return at;
 }
 
-static void remember(auth_owner_t *k, rensei_cache_name_t name)
+static rensei_str_t copied(rensei_str_t s, apr_pool_t *p)
 {
-    owner_slot_t *o = &k->o;
-    apr_size_t at = 0;
+    return (rensei_str_t){s.n > 0 ? apr_pstrmemdup(p, s.p, s.n) : "", s.n};
+}
 
-    if (!cache || k->id.n + k->org.n + k->workspace.n + k->scopes.n +
-                          k->more.n + k->claims.n >
-                      sizeof(o->text)) {
+static void copy_texts(auth_owner_t *k, apr_pool_t *p)
+{
+    k->id = copied(k->id, p);
+    k->org = copied(k->org, p);
+    k->workspace = copied(k->workspace, p);
+    k->scopes = copied(k->scopes, p);
+    k->more = copied(k->more, p);
+    k->claims = copied(k->claims, p);
+    k->jti = copied(k->jti, p);
+}
+
+void auth_owner_settle(auth_owner_t *k, const auth_asked_t *asked,
+                       apr_pool_t *p)
+{
+    const rensei_str_t text[OWNER_TEXTS] = {
+        k->id, k->org, k->workspace, k->scopes, k->more, k->claims, k->jti};
+    apr_size_t n = lay(&k->o, text);
+
+    if (n == 0) {
+        copy_texts(k, p);
         return;
     }
-    o->id = lay(o, &at, k->id);
-    o->org = lay(o, &at, k->org);
-    o->workspace = lay(o, &at, k->workspace);
-    o->scopes = lay(o, &at, k->scopes);
-    o->more = lay(o, &at, k->more);
-    o->claims = lay(o, &at, k->claims);
-    o->end = (apr_uint16_t)at;
-    rensei_cache_put(cache, name, o, offsetof(owner_slot_t, text) + at);
+    point(k);
+    if (cache && k->lasting) {
+        rensei_cache_put(cache, asked->name, &k->o,
+                         offsetof(owner_slot_t, text) + n);
+    }
+}
+
+/* Briefly, and only while nothing at all has changed. */
+static int known_absent(request_rec *r, const auth_asked_t *asked)
+{
+    absent_t a;
+    apr_int64_t age;
+
+    if (!cache || asked->what != ASKED_KEY || !auth_live_fresh(r->server) ||
+        rensei_cache_get(absent, asked->name, &a) == 0) {
+        return 0;
+    }
+    age = apr_time_as_msec(r->request_time) - a.at;
+    return age >= 0 && age < ABSENT_MS && auth_live_end(a.begun);
+}
+
+static void remember_absent(request_rec *r, const auth_asked_t *asked,
+                            apr_uint64_t begun)
+{
+    absent_t a = {begun, apr_time_as_msec(r->request_time)};
+
+    if (cache && asked->what == ASKED_KEY) {
+        rensei_cache_put(absent, asked->name, &a, sizeof(a));
+    }
 }
 
 static void depends_on(owner_slot_t *o, int i, const char *subject)
@@ -112,23 +204,27 @@ static void depends_on(owner_slot_t *o, int i, const char *subject)
     o->generation[i] = auth_live_generation(o->bucket[i]);
 }
 
-static void depends_on_both(owner_slot_t *o, const char *id, const char *org)
+/* @param workspace,key NULL: it has none, which is nothing to wait for */
+static void depends_on_all(owner_slot_t *o, const char *id, const char *org,
+                           const char *workspace, const char *key)
 {
     depends_on(o, 0, id);
     depends_on(o, 1, org);
-    o->bucket[2] = o->bucket[1];
-    o->generation[2] = o->generation[1];
+    depends_on(o, 2, workspace ? workspace : org);
+    depends_on(o, 3, key ? key : org);
 }
 
 /* ---- asking the store ---- */
 
-static owner_state_e state_of(int revoked, int suspended, int org_active)
+/* @param of what is suspended of what it belongs to: "organisation",
+ *   "workspace", NULL */
+static owner_state_e state_of(int revoked, int suspended, const char *of)
 {
     if (revoked) {
         return OWNER_REVOKED;
     }
-    if (!org_active) {
-        return OWNER_ORG_SUSPENDED;
+    if (of) {
+        return *of == 'w' ? OWNER_WORKSPACE_SUSPENDED : OWNER_ORG_SUSPENDED;
     }
     return suspended ? OWNER_SUSPENDED : OWNER_GOOD;
 }
@@ -145,13 +241,13 @@ apr_status_t auth_ask_key(auth_owner_t *k, rensei_store_t *st,
         return rv;
     }
     k->o.expires_at = key.expires_at;
-    k->o.state = state_of(key.revoked_at != 0, 0, key.org_active);
+    k->o.state = state_of(key.revoked_at != 0, 0, key.suspended);
     k->o.cls = key.cls;
     k->id = rensei_str(key.id);
     k->org = rensei_str(key.org);
     k->workspace = rensei_str(key.workspace);
     k->scopes = rensei_str(rensei_scopes_text(&key.scopes, p));
-    depends_on_both(&k->o, key.id, key.org);
+    depends_on_all(&k->o, key.id, key.org, key.workspace, NULL);
     return APR_SUCCESS;
 }
 
@@ -175,13 +271,13 @@ static void client_known(auth_owner_t *k, const rensei_client_t *c,
     k->o.tokens_after = c->tokens_after;
     k->o.many = c->revoked_more != 0;
     k->o.state = state_of(c->revoked_at != 0,
-                          strcmp(c->status, "inactive") == 0, c->org_active);
+                          strcmp(c->status, "inactive") == 0, c->suspended);
     k->id = rensei_str(c->id);
     k->org = rensei_str(c->org);
     k->workspace = rensei_str(c->workspace);
     k->scopes = rensei_str(rensei_scopes_text(&c->scopes, p));
     k->more = rensei_str(revoked);
-    depends_on_both(&k->o, c->id, c->org);
+    depends_on_all(&k->o, c->id, c->org, c->workspace, NULL);
 }
 
 apr_status_t auth_ask_client(auth_owner_t *k, rensei_store_t *st,
@@ -209,16 +305,14 @@ apr_status_t auth_ask_worker(auth_owner_t *k, rensei_store_t *st,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    k->o.state = state_of(w.revoked_at != 0 || w.key_revoked, 0, w.org_active);
+    k->o.state = state_of(w.revoked_at != 0 || w.key_revoked, 0, w.suspended);
     k->id = rensei_str(w.id);
     k->org = rensei_str(w.org);
     k->workspace = rensei_str(w.workspace);
     k->scopes = RENSEI_STR("*");
     k->more = rensei_str(w.key);
     k->o.expires_at = w.key_expires_at;
-    depends_on(&k->o, 0, w.id);
-    depends_on(&k->o, 1, w.org);
-    depends_on(&k->o, 2, w.key);
+    depends_on_all(&k->o, w.id, w.org, w.workspace, w.key);
     return APR_SUCCESS;
 }
 
@@ -237,35 +331,11 @@ apr_status_t auth_ask_secret(auth_owner_t *k, rensei_store_t *st,
         if (token_claims) {
             k->claims = rensei_str(token_claims(asked->server, &c, p));
         }
-        if (c.secret_expires_at != 0 &&
-            (c.expires_at == 0 || c.secret_expires_at < c.expires_at)) {
-            k->o.expires_at = c.secret_expires_at;
-        }
+        k->o.expires_at = rensei_client_auth_end(&c);
     }
     return rv;
 }
 
-/* Virtual hosts with different stores share the process and its cache: what
- * one store says of a credential is nothing to the others. */
-static rensei_cache_name_t cache_name(const auth_asked_t *asked,
-                                      const request_rec *r)
-{
-    rensei_cache_name_t name =
-        rensei_cache_name(cache, asked->text.p, asked->text.n);
-    name.w[1] += (apr_uint64_t)auth_server_conf(r->server)->store;
-    if (asked->secret) { /* its claims are this virtual host's */
-        name.w[0] ^= (apr_uint64_t)(apr_uintptr_t)r->server;
-    }
-    return name;
-}
-
-int auth_owner_recall(auth_owner_t *k, request_rec *r,
-                      const auth_asked_t *asked)
-{
-    return cache && recall(k, r, cache_name(asked, r));
-}
-
-/* Asks the store, and then the cache knows. */
 apr_status_t auth_owner_fetch(auth_owner_t *k, request_rec *r, auth_ask_fn *ask,
                               const auth_asked_t *asked, rensei_err_t *err)
 {
@@ -274,6 +344,9 @@ apr_status_t auth_owner_fetch(auth_owner_t *k, request_rec *r, auth_ask_fn *ask,
     apr_uint64_t begun;
     apr_status_t rv;
 
+    if (known_absent(r, asked)) {
+        return rensei_err_set(err, RENSEI_E_NOT_FOUND, "There is none.");
+    }
     memset(k, 0, sizeof(*k));
     begun = auth_live_begin();
     rv = rensei_http_store_open(&h, &st, r->server, r->pool, err);
@@ -282,17 +355,64 @@ apr_status_t auth_owner_fetch(auth_owner_t *k, request_rec *r, auth_ask_fn *ask,
     }
     rv = ask(k, st, asked, r->pool, err);
     rensei_http_store_close(h);
-    if (rv == APR_SUCCESS && cache && auth_live_end(begun) &&
-        auth_server_conf(r->server)->store >= 0) {
-        remember(k, cache_name(asked, r));
+    if (rv == APR_SUCCESS) {
+        k->lasting =
+            auth_live_end(begun) && auth_server_conf(r->server)->store >= 0;
+        auth_owner_settle(k, asked, r->pool);
+    }
+    else if (err->code == RENSEI_E_NOT_FOUND) {
+        remember_absent(r, asked, begun);
     }
     return rv;
 }
 
 apr_status_t auth_owner_get(auth_owner_t *k, request_rec *r, auth_ask_fn *ask,
-                            const auth_asked_t *asked, rensei_err_t *err)
+                            auth_asked_t *asked, rensei_err_t *err)
 {
     return auth_owner_recall(k, r, asked)
                ? APR_SUCCESS
                : auth_owner_fetch(k, r, ask, asked, err);
+}
+
+/* ---- what it says ---- */
+
+static apr_status_t refuse(rensei_err_t *err, const char *text)
+{
+    return rensei_err_set(err, RENSEI_E_INVALID_TOKEN, text);
+}
+
+apr_status_t auth_owner_check(const auth_owner_t *k, apr_int64_t now_ms,
+                              rensei_err_t *err)
+{
+    switch ((owner_state_e)k->o.state) {
+    case OWNER_REVOKED:
+        return refuse(err, "The credential has been revoked.");
+    case OWNER_SUSPENDED:
+        return refuse(err, "The client is suspended.");
+    case OWNER_ORG_SUSPENDED:
+        return refuse(err, "The organisation is suspended.");
+    case OWNER_WORKSPACE_SUSPENDED:
+        return refuse(err, "The workspace is suspended.");
+    case OWNER_GOOD:
+        break;
+    }
+    if (k->o.expires_at != 0 && now_ms >= k->o.expires_at) {
+        return refuse(err, "The credential has expired.");
+    }
+    return APR_SUCCESS;
+}
+
+int auth_owner_names(rensei_str_t list, rensei_str_t wanted)
+{
+    const char *at = list.p, *end = list.p + list.n;
+
+    while (at < end) {
+        const char *blank = memchr(at, ' ', (apr_size_t)(end - at));
+        rensei_str_t one = {at, (apr_size_t)((blank ? blank : end) - at)};
+        if (rensei_str_eq(one, wanted)) {
+            return 1;
+        }
+        at += one.n + 1;
+    }
+    return 0;
 }

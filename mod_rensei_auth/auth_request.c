@@ -3,6 +3,7 @@
 #include "auth_request.h"
 #include "auth_conf.h"
 #include "auth_metadata.h"
+#include "auth_token.h"
 #include "rensei_http_log.h"
 #include "rensei_http_reply.h"
 
@@ -33,6 +34,44 @@ auth_request_t *auth_request(request_rec *r)
         ap_set_module_config(r->request_config, &rensei_auth_module, a);
     }
     return a;
+}
+
+/* In place of the one that had none, which may be another request's. */
+static const rensei_principal_t *with_scopes(const rensei_principal_t *pr,
+                                             apr_pool_t *p)
+{
+    rensei_principal_t *whole = apr_pmemdup(p, pr, sizeof(*pr));
+
+    rensei_scopes_split(&whole->scopes, pr->scopes_text.p, pr->scopes_text.n,
+                        p);
+    return whole;
+}
+
+const rensei_principal_t *auth_request_principal(request_rec *r)
+{
+    auth_request_t *a = auth_request_peek(r);
+
+    if (!a || !a->principal) {
+        return NULL;
+    }
+    if (a->principal->scopes.count == 0 && a->principal->scopes_text.n > 0) {
+        a->principal = with_scopes(a->principal, r->pool);
+    }
+    return a->principal;
+}
+
+rensei_str_t auth_request_claims(request_rec *r)
+{
+    const auth_request_t *a = auth_request_peek(r);
+    rensei_str_t none = {NULL, 0};
+
+    if (!a || !a->principal || a->principal->kind == RENSEI_KIND_KEY) {
+        return none;
+    }
+    if (a->principal->claims.n > 0 || a->accepted == ACCEPT_SECRET) {
+        return a->principal->claims;
+    }
+    return auth_token_payload(rensei_str(a->header), r->pool);
 }
 
 static const char *realm(request_rec *r)

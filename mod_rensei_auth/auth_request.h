@@ -17,6 +17,7 @@ typedef struct auth_request_t {
     int accepted;         /* as what RenseiAccept names: a kind, or
                              ACCEPT_SECRET */
     rensei_err_t err;     /* why the request was refused, or code NONE */
+    int wanted;           /* our providers asked for a principal */
     const char *missing;  /* scopes that our providers found lacking */
     int in_authz;         /* our auth_checker runs the others' */
     int collecting;       /* it does so to find all that is missing */
@@ -27,6 +28,14 @@ auth_request_t *auth_request(request_rec *r);
 
 /** Of this request, or NULL. */
 auth_request_t *auth_request_peek(const request_rec *r);
+
+/** Whom the request speaks for, his scopes as a set, too; NULL: nobody. The
+ * principal in auth_request_t may have them as text alone. */
+const rensei_principal_t *auth_request_principal(request_rec *r);
+
+/** The claims of whom the request speaks for, a JSON object; n = 0 where it
+ * has none. Asked by few, so a token's are decoded here. */
+rensei_str_t auth_request_claims(request_rec *r);
 
 /** Refuses for lack of any credential: the bare challenge. */
 int auth_refuse_missing(request_rec *r);

@@ -116,29 +116,16 @@ static int any_word_is(request_rec *r, const line_t *line, value_ok_fn *ok,
     return 0;
 }
 
-/* Nobody is authenticated yet. Where nobody ever will be, httpd would go on
- * to answer 500, and say nothing of why. */
-static authz_status without_user(request_rec *r)
-{
-    if (ap_auth_type(r)) {
-        return AUTHZ_DENIED_NO_USER;
-    }
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                  RSLOG(0042) "%s has a 'Require rensei-...' line, but no "
-                              "'AuthType Bearer' to give it a credential; "
-                              "denied",
-                  r->uri);
-    return AUTHZ_DENIED;
-}
-
 /* What all providers begin with: who is it? NULL, with *status to return,
- * where nobody was authenticated yet, or not by us. */
+ * where nobody was authenticated yet (httpd asks once before anybody is), or
+ * not by us. */
 static const rensei_principal_t *principal(request_rec *r, authz_status *status)
 {
     const auth_request_t *a = auth_request_peek(r);
 
     if (!r->user) {
-        *status = without_user(r);
+        auth_request(r)->wanted = 1;
+        *status = AUTHZ_DENIED_NO_USER;
         return NULL;
     }
     *status = AUTHZ_DENIED;
@@ -176,8 +163,23 @@ static authz_status scope_answer(request_rec *r, const char *scopes, int good)
 static int has_scope(request_rec *r, const rensei_principal_t *pr,
                      const char *scope)
 {
-    return rensei_scope_granted(&auth_server_conf(r->server)->vocab, pr->cls,
-                                &pr->scopes, rensei_str(scope));
+    return rensei_scope_granted_text(&auth_server_conf(r->server)->vocab,
+                                     pr->cls, pr->scopes_text,
+                                     rensei_str(scope));
+}
+
+/* All of a line, for who lacks one. */
+static const char *scopes_of(request_rec *r, const line_t *line)
+{
+    const char *all = "";
+    int i;
+
+    for (i = 0; i < line->count; i++) {
+        const char *scope = word_value(r, &line->word[i], ok_scope);
+        all = apr_pstrcat(r->pool, all, i > 0 ? " " : "", scope ? scope : "",
+                          NULL);
+    }
+    return all;
 }
 
 static authz_status check_scope(request_rec *r, const char *args,
@@ -186,7 +188,6 @@ static authz_status check_scope(request_rec *r, const char *args,
     const line_t *line = parsed;
     authz_status status;
     const rensei_principal_t *pr = principal(r, &status);
-    const char *all = "";
     int i, good = 1;
 
     if (!pr) {
@@ -197,10 +198,11 @@ static authz_status check_scope(request_rec *r, const char *args,
         if (!scope) {
             return AUTHZ_DENIED;
         }
-        all = *all ? apr_pstrcat(r->pool, all, " ", scope, NULL) : scope;
         good = good && has_scope(r, pr, scope);
     }
-    return scope_answer(r, all, good);
+    return good && !auth_request_peek(r)->collecting
+               ? AUTHZ_GRANTED
+               : scope_answer(r, scopes_of(r, line), good);
 }
 
 static const char *parse_scope(cmd_parms *cmd, const char *args,
@@ -450,11 +452,11 @@ static authz_status check_claim(request_rec *r, const char *args,
     const line_t *line = parsed;
     authz_status status;
     const rensei_principal_t *pr = principal(r, &status);
+    rensei_str_t text = auth_request_claims(r);
     rensei_json_object_t claims;
     int i;
 
-    if (!pr || pr->claims.n == 0 ||
-        rensei_json_scan(&claims, pr->claims.p, pr->claims.n)) {
+    if (!pr || text.n == 0 || rensei_json_scan(&claims, text.p, text.n)) {
         return status;
     }
     for (i = 0; i < line->count; i++) {

@@ -154,8 +154,9 @@ static const char *not_opened(const char *path, int why, apr_pool_t *p)
 
     if (why == ENOENT) {
         advice = apr_psprintf(p,
-                              "; 'renseictl secret new --out %s' (or "
-                              "'signing-key new') makes one",
+                              "; 'renseictl secret new --out %s' makes one "
+                              "(of a signing key, 'renseictl signing-key "
+                              "new')",
                               path);
     }
     else if (why == ELOOP) {

@@ -4,13 +4,13 @@
 #include "auth_conf.h"
 #include "auth_live.h"
 #include "auth_owner.h"
+#include "auth_token.h"
 #include "auth_used.h"
 #include "rensei_client.h"
 #include "rensei_http_basic.h"
 #include "rensei_http_reply.h"
 #include "rensei_http_store.h"
 #include "rensei_id.h"
-#include "rensei_revocation.h"
 
 #include <apr_strings.h>
 #include <openssl/crypto.h>
@@ -26,30 +26,44 @@ static apr_status_t absent(rensei_err_t *err, apr_status_t rv, const char *text)
     return err->code == RENSEI_E_NOT_FOUND ? refuse(err, text) : rv;
 }
 
-static apr_status_t check_state(const auth_owner_t *k, apr_int64_t now_ms,
-                                rensei_err_t *err)
+/* ---- the principal ---- */
+
+static const char *text_of(rensei_str_t s)
 {
-    switch ((owner_state_e)k->o.state) {
-    case OWNER_REVOKED:
-        return refuse(err, "The credential has been revoked.");
-    case OWNER_SUSPENDED:
-        return refuse(err, "The client is suspended.");
-    case OWNER_ORG_SUSPENDED:
-        return refuse(err, "The organisation is suspended.");
-    case OWNER_GOOD:
-        break;
-    }
-    if (k->o.expires_at != 0 && now_ms >= k->o.expires_at) {
-        return refuse(err, "The credential has expired.");
-    }
-    return APR_SUCCESS;
+    return s.n > 0 ? s.p : NULL;
+}
+
+/* Nothing is copied: k lives as long as the request. The scopes become a set
+ * when somebody asks for one (auth_request_principal). */
+static void principal_of(rensei_principal_t *pr, const auth_owner_t *k)
+{
+    pr->sub = k->id.p;
+    pr->org = text_of(k->org);
+    pr->workspace = text_of(k->workspace);
+    pr->credential = k->jti.n > 0 ? k->jti.p : pr->sub;
+    pr->expires_at = pr->owner_expires_at = k->o.expires_at;
+    pr->scopes = (rensei_scopes_t){0, NULL};
+    pr->scopes_text = k->scopes;
+    pr->claims = k->claims;
 }
 
 /* ---- API keys ---- */
 
-static const char *text_of(rensei_str_t s, apr_pool_t *p)
+static apr_status_t key_owner(auth_owner_t *k, request_rec *r,
+                              rensei_str_t credential, rensei_err_t *err)
 {
-    return s.n > 0 ? apr_pstrmemdup(p, s.p, s.n) : NULL;
+    auth_asked_t asked = {.what = ASKED_KEY, .text = credential};
+    apr_status_t rv;
+
+    if (auth_owner_recall(k, r, &asked)) {
+        return APR_SUCCESS;
+    }
+    if (!rensei_secret_valid(RENSEI_SECRET_KEY, credential.p, credential.n)) {
+        return refuse(err, "The API key is malformed.");
+    }
+    rv = auth_owner_fetch(k, r, auth_ask_key, &asked, err);
+    return rv == APR_SUCCESS ? rv
+                             : absent(err, rv, "The API key is not known.");
 }
 
 static apr_status_t verify_key(rensei_principal_t *pr, request_rec *r,
@@ -58,17 +72,11 @@ static apr_status_t verify_key(rensei_principal_t *pr, request_rec *r,
 {
     auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
     apr_int64_t now = apr_time_as_msec(r->request_time);
-    auth_asked_t asked = {.text = credential};
-    apr_status_t rv;
+    apr_status_t rv = key_owner(k, r, credential, err);
 
-    if (!rensei_secret_valid(RENSEI_SECRET_KEY, credential.p, credential.n)) {
-        return refuse(err, "The API key is malformed.");
+    if (rv == APR_SUCCESS) {
+        rv = auth_owner_check(k, now, err);
     }
-    rv = auth_owner_get(k, r, auth_ask_key, &asked, err);
-    if (rv != APR_SUCCESS) {
-        return absent(err, rv, "The API key is not known.");
-    }
-    rv = check_state(k, now, err);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -78,153 +86,28 @@ static apr_status_t verify_key(rensei_principal_t *pr, request_rec *r,
     }
     pr->kind = RENSEI_KIND_KEY;
     pr->cls = k->o.cls;
-    pr->sub = pr->credential = text_of(k->id, r->pool);
-    pr->org = text_of(k->org, r->pool);
-    pr->workspace = text_of(k->workspace, r->pool);
-    pr->expires_at = k->o.expires_at;
-    auth_used_note(auth_server_conf(r->server)->store, pr->sub, now);
-    return rensei_scopes_parse(&pr->scopes, k->scopes.p, k->scopes.n, r->pool,
-                               err);
+    principal_of(pr, k);
+    auth_used_note(auth_server_conf(r->server)->store, k->id.p, k->id.n, now,
+                   r->useragent_addr);
+    return APR_SUCCESS;
 }
 
 /* ---- tokens ---- */
-
-static void principal_of_claims(rensei_principal_t *pr,
-                                const rensei_claims_t *c, apr_pool_t *p)
-{
-    int worker = c->typ == RENSEI_TYP_WORKER;
-
-    pr->kind = worker ? RENSEI_KIND_WORKER : RENSEI_KIND_M2M;
-    pr->cls = worker ? RENSEI_CLASS_WORKER : RENSEI_CLASS_M2M;
-    pr->sub = text_of(c->sub, p);
-    pr->org = text_of(c->org, p);
-    pr->workspace = text_of(c->workspace, p);
-    pr->credential = c->jti.n > 0 ? text_of(c->jti, p) : pr->sub;
-    pr->scopes = c->scopes;
-    pr->expires_at = c->exp * 1000;
-    pr->claims = c->payload;
-}
-
-/* Few tokens are ever revoked one by one; where they are more than the cache
- * keeps of a client, the store is asked about each. */
-static apr_status_t ask_revoked(int *revoked, request_rec *r, rensei_str_t sub,
-                                rensei_str_t jti, rensei_err_t *err)
-{
-    const char *client = apr_pstrmemdup(r->pool, sub.p, sub.n);
-    const char *text = apr_pstrmemdup(r->pool, jti.p, jti.n);
-    rensei_http_store_t *h;
-    rensei_store_t *st;
-    apr_status_t rv = rensei_http_store_open(&h, &st, r->server, r->pool, err);
-
-    if (rv == APR_SUCCESS) {
-        rv = rensei_token_revoked(revoked, st, client, text, r->pool, err);
-        rensei_http_store_close(h);
-    }
-    return rv;
-}
-
-static int names(rensei_str_t list, rensei_str_t jti)
-{
-    const char *at = list.p, *end = list.p + list.n;
-
-    while (at < end) {
-        const char *blank = memchr(at, ' ', (apr_size_t)(end - at));
-        rensei_str_t one = {at, (apr_size_t)((blank ? blank : end) - at)};
-        if (rensei_str_eq(one, jti)) {
-            return 1;
-        }
-        at += one.n + 1;
-    }
-    return 0;
-}
-
-static apr_status_t check_token(const auth_owner_t *k, request_rec *r,
-                                const rensei_claims_t *c, rensei_err_t *err)
-{
-    static const char *none[] = {NULL};
-    rensei_client_t cut_off = {.tokens_after = k->o.tokens_after,
-                               .revoked_jti = none};
-    int revoked =
-        names(k->more, c->jti) || rensei_token_dead(&cut_off, c->jti, c->iat);
-    apr_status_t rv = APR_SUCCESS;
-
-    if (!revoked && k->o.many && c->jti.n > 0) {
-        rv = ask_revoked(&revoked, r, c->sub, c->jti, err);
-    }
-    if (rv == APR_SUCCESS && revoked) {
-        rv = refuse(err, "The token has been revoked.");
-    }
-    return rv;
-}
-
-/* What the token says was true when it was issued; what its owner may do now
- * is for the store to say. */
-static apr_status_t check_owner(rensei_principal_t *pr, request_rec *r,
-                                const rensei_claims_t *c, rensei_err_t *err)
-{
-    auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
-    auth_asked_t asked = {.text = c->sub};
-    rensei_scopes_t now_has;
-    apr_status_t rv;
-
-    rv = auth_owner_get(k, r,
-                        pr->kind == RENSEI_KIND_WORKER ? auth_ask_worker
-                                                       : auth_ask_client,
-                        &asked, err);
-    if (rv != APR_SUCCESS) {
-        return absent(err, rv, "The token's client is not known.");
-    }
-    if (!rensei_str_eq(k->org, c->org)) {
-        return refuse(err, "The token's organisation is not its client's.");
-    }
-    rv = check_state(k, apr_time_as_msec(r->request_time), err);
-    if (rv == APR_SUCCESS && pr->kind == RENSEI_KIND_M2M) {
-        rv = check_token(k, r, c, err);
-    }
-    else if (rv == APR_SUCCESS && !rensei_str_eq(k->more, c->reg)) {
-        rv = refuse(err, "The token's registration key is not its worker's.");
-    }
-    if (rv == APR_SUCCESS) {
-        rv = rensei_scopes_parse(&now_has, k->scopes.p, k->scopes.n, r->pool,
-                                 err);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = rensei_scopes_narrow(&pr->scopes, &c->scopes, &now_has, r->pool);
-    }
-    return rv;
-}
 
 static apr_status_t verify_token(rensei_principal_t *pr, request_rec *r,
                                  rensei_str_t credential, int accept,
                                  rensei_err_t *err)
 {
-    const rensei_policy_t *pol = &auth_server_conf(r->server)->policy;
-    rensei_expect_t expect = pol->expect;
-    rensei_jws_t jws;
-    rensei_claims_t claims;
-    apr_status_t rv;
+    auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
+    apr_status_t rv = auth_token_owner(k, r, credential, accept, err);
 
-    if (!pol->ring) {
-        rensei_err_set(err, RENSEI_E_UNAVAILABLE,
-                       "Tokens cannot be checked at the moment.");
-        err->cause = "no signing secret could be read at the last start";
-        return APR_EGENERAL;
-    }
-    rv = rensei_jws_verify(&jws, credential.p, credential.n, pol->ring, r->pool,
-                           err);
     if (rv == APR_SUCCESS) {
-        expect.audience = auth_conf_audience(r);
-        rv = rensei_claims_read(&claims, &jws, &expect,
-                                apr_time_sec(r->request_time), r->pool, err);
+        pr->kind = k->o.kind;
+        pr->cls = k->o.cls;
+        principal_of(pr, k);
+        pr->expires_at = k->o.ends_at;
     }
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    principal_of_claims(pr, &claims, r->pool);
-    if (!(accept & pr->kind)) {
-        return APR_SUCCESS; /* the caller says so */
-    }
-    return pol->stateless ? APR_SUCCESS : check_owner(pr, r, &claims, err);
+    return rv;
 }
 
 /* ---- */
@@ -234,40 +117,20 @@ static int is_key(rensei_str_t c)
     return c.n >= 4 && memcmp(c.p, RENSEI_API_KEY_MARK, 4) == 0;
 }
 
-static int is_token(rensei_str_t c)
-{
-    const char *dot = memchr(c.p, '.', c.n);
-    const char *end = c.p + c.n;
-
-    dot = dot ? memchr(dot + 1, '.', (apr_size_t)(end - dot - 1)) : NULL;
-    return dot && !memchr(dot + 1, '.', (apr_size_t)(end - dot - 1));
-}
-
 apr_status_t auth_verify(const rensei_principal_t **out, request_rec *r,
                          rensei_str_t credential, int accept, rensei_err_t *err)
 {
-    rensei_principal_t *pr = apr_pcalloc(r->pool, sizeof(*pr));
-    apr_status_t rv;
+    rensei_principal_t *pr = apr_palloc(r->pool, sizeof(*pr));
 
-    if (is_key(credential)) {
-        if (!(accept & (RENSEI_KIND_KEY | ACCEPT_REGISTRATION)) ||
-            !auth_conf_has_store(auth_server_conf(r->server))) {
-            return refuse(err, "API keys are not accepted here.");
-        }
-        rv = verify_key(pr, r, credential, accept, err);
-    }
-    else if (is_token(credential)) {
-        rv = verify_token(pr, r, credential, accept, err);
-    }
-    else {
-        rv = refuse(err, "The credential is neither a token nor an API key.");
-    }
-    if (rv == APR_SUCCESS && pr->kind != RENSEI_KIND_KEY &&
-        !(accept & pr->kind)) {
-        rv = refuse(err, "A credential of this kind is not accepted here.");
-    }
     *out = pr;
-    return rv;
+    if (!is_key(credential)) {
+        return verify_token(pr, r, credential, accept, err);
+    }
+    if (!(accept & (RENSEI_KIND_KEY | ACCEPT_REGISTRATION)) ||
+        !auth_conf_has_store(auth_server_conf(r->server))) {
+        return refuse(err, "API keys are not accepted here.");
+    }
+    return verify_key(pr, r, credential, accept, err);
 }
 
 /* ---- a client's own secret ---- */
@@ -289,6 +152,7 @@ static apr_status_t throttled(request_rec *r, const char *id, rensei_err_t *err)
 static apr_status_t secret_owner(auth_owner_t *k, request_rec *r,
                                  auth_asked_t *asked, rensei_err_t *err)
 {
+    auth_asked_t by;
     rensei_actor_t actor;
     apr_status_t rv;
 
@@ -301,8 +165,9 @@ static apr_status_t secret_owner(auth_owner_t *k, request_rec *r,
     }
     actor = rensei_http_actor(r, NULL);
     actor.muted = auth_live_wait(r->server, "", r->useragent_ip) > 0;
-    asked->actor = &actor;
-    rv = auth_owner_fetch(k, r, auth_ask_secret, asked, err);
+    by = *asked;
+    by.actor = &actor;
+    rv = auth_owner_fetch(k, r, auth_ask_secret, &by, err);
     if (rv == APR_SUCCESS || (err->code != RENSEI_E_INVALID_CLIENT &&
                               err->code != RENSEI_E_SLOW_DOWN)) {
         return rv;
@@ -321,7 +186,7 @@ static apr_status_t check_audience(const auth_owner_t *k, request_rec *r,
 
     if (strcmp(wanted, auth_server_conf(r->server)->policy.expect.audience) ==
             0 ||
-        names(k->more, rensei_str(wanted))) {
+        auth_owner_names(k->more, rensei_str(wanted))) {
         return APR_SUCCESS;
     }
     return refuse(err, "The client is not allowed for this audience.");
@@ -330,9 +195,10 @@ static apr_status_t check_audience(const auth_owner_t *k, request_rec *r,
 apr_status_t auth_verify_secret(const rensei_principal_t **out, request_rec *r,
                                 rensei_str_t basic, rensei_err_t *err)
 {
-    rensei_principal_t *pr = apr_pcalloc(r->pool, sizeof(*pr));
+    rensei_principal_t *pr = apr_palloc(r->pool, sizeof(*pr));
     auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
-    auth_asked_t asked = {.text = basic, .server = r->server};
+    auth_asked_t asked = {
+        .what = ASKED_SECRET, .text = basic, .server = r->server};
     apr_status_t rv;
 
     if (!auth_conf_has_store(auth_server_conf(r->server))) {
@@ -345,7 +211,7 @@ apr_status_t auth_verify_secret(const rensei_principal_t **out, request_rec *r,
         OPENSSL_cleanse((void *)asked.secret, strlen(asked.secret));
     }
     if (rv == APR_SUCCESS) {
-        rv = check_state(k, apr_time_as_msec(r->request_time), err);
+        rv = auth_owner_check(k, apr_time_as_msec(r->request_time), err);
     }
     if (rv == APR_SUCCESS) {
         rv = check_audience(k, r, err);
@@ -353,14 +219,11 @@ apr_status_t auth_verify_secret(const rensei_principal_t **out, request_rec *r,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    pr->claims = k->claims;
+    auth_used_note(auth_server_conf(r->server)->store, k->id.p, k->id.n,
+                   apr_time_as_msec(r->request_time), r->useragent_addr);
     pr->kind = RENSEI_KIND_M2M;
     pr->cls = RENSEI_CLASS_M2M;
-    pr->sub = pr->credential = text_of(k->id, r->pool);
-    pr->org = text_of(k->org, r->pool);
-    pr->workspace = text_of(k->workspace, r->pool);
-    pr->expires_at = k->o.expires_at;
+    principal_of(pr, k);
     *out = pr;
-    return rensei_scopes_parse(&pr->scopes, k->scopes.p, k->scopes.n, r->pool,
-                               err);
+    return APR_SUCCESS;
 }

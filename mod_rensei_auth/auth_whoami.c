@@ -6,17 +6,19 @@
 #include "rensei_http_body.h"
 #include "rensei_http_log.h"
 #include "rensei_http_reply.h"
+#include "rensei_http_route.h"
 
 APLOG_USE_MODULE(rensei_auth);
 
 int auth_whoami_handler(request_rec *r)
 {
-    const auth_request_t *a = auth_request_peek(r);
+    const rensei_principal_t *pr;
 
-    if (!r->handler || strcmp(r->handler, "rensei-whoami") != 0) {
+    if (!rensei_http_handles(r, "rensei-whoami")) {
         return DECLINED;
     }
-    if (!a || !a->principal) {
+    pr = auth_request_principal(r);
+    if (!pr) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       RSLOG(0041) "%s has 'SetHandler rensei-whoami', but "
                                   "nobody was authenticated there; say "
@@ -25,6 +27,5 @@ int auth_whoami_handler(request_rec *r)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     rensei_http_body_discard(r);
-    return rensei_http_reply(r, HTTP_OK,
-                             rensei_principal_json(a->principal, r->pool));
+    return rensei_http_reply(r, HTTP_OK, rensei_principal_json(pr, r->pool));
 }

@@ -6,15 +6,19 @@
  */
 
 #include "mod_rensei_auth.h"
+#include "auth_audit_log.h"
 #include "auth_bearer.h"
 #include "auth_check.h"
 #include "auth_conf.h"
+#include "auth_expiry.h"
 #include "auth_forward.h"
 #include "auth_live.h"
 #include "auth_metadata.h"
 #include "auth_request.h"
 #include "auth_require.h"
+#include "auth_rows.h"
 #include "auth_owner.h"
+#include "auth_used.h"
 #include "auth_whoami.h"
 #include "rensei_http_log.h"
 #include "rensei_http_store.h"
@@ -34,8 +38,7 @@ static const rensei_policy_t *rensei_auth_policy(server_rec *s)
 
 static const rensei_principal_t *rensei_auth_principal(request_rec *r)
 {
-    const auth_request_t *a = auth_request_peek(r);
-    return a ? a->principal : NULL;
+    return auth_request_principal(r);
 }
 
 static void rensei_auth_changed(const char *subject)
@@ -55,29 +58,62 @@ static void rensei_auth_failed(server_rec *s, const char *client,
     auth_live_failed(s, client, address);
 }
 
+static rensei_turn_t *rensei_auth_turn(void)
+{
+    return auth_live_turn();
+}
+
+static const rensei_memory_t *rensei_auth_memory(request_rec *r)
+{
+    return auth_rows_memory(r);
+}
+
+static void rensei_auth_used(request_rec *r, const char *id)
+{
+    auth_used_note(auth_server_conf(r->server)->store, id, strlen(id),
+                   apr_time_as_msec(r->request_time), r->useragent_addr);
+}
+
+static void rensei_auth_expires(request_rec *r, apr_int64_t expires_at)
+{
+    if (auth_dir_conf(r)->expiry_header > 0) {
+        auth_expiry_header(r, expires_at);
+    }
+}
+
+static rensei_witness_fn *rensei_auth_witness(server_rec *s, void **baton)
+{
+    return auth_audit_log_witness(s, baton);
+}
+
 static void register_hooks(apr_pool_t *p)
 {
     static const char *const before_core[] = {"core.c", NULL};
     static const char *const before_cache[] = {"mod_cache.c", NULL};
+    /* it lets everybody pass where there is no AuthType */
+    static const char *const before_authn_core[] = {"mod_authn_core.c", NULL};
 
     ap_hook_pre_config(auth_check_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(auth_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_open_logs(auth_check_open_logs, NULL, before_core,
                       APR_HOOK_REALLY_FIRST);
+    ap_hook_open_logs(auth_audit_log_open, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(auth_check_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(auth_owner_retrieve, NULL, NULL,
                                  APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(rensei_http_store_retrieve, NULL, NULL,
                                  APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_owner_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(auth_rows_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(auth_used_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_live_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 
     ap_hook_post_read_request(auth_forward_drop_forged, NULL, NULL,
                               APR_HOOK_REALLY_FIRST);
-    ap_hook_check_authn(auth_bearer_check, NULL, NULL, APR_HOOK_MIDDLE,
-                        AP_AUTH_INTERNAL_PER_URI);
+    ap_hook_check_authn(auth_bearer_check, NULL, before_authn_core,
+                        APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_URI);
     ap_hook_check_authz(auth_require_check, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_URI);
     auth_require_register(p);
@@ -97,6 +133,11 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(rensei_auth_changed);
     APR_REGISTER_OPTIONAL_FN(rensei_auth_wait);
     APR_REGISTER_OPTIONAL_FN(rensei_auth_failed);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_witness);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_expires);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_used);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_memory);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_turn);
 }
 
 AP_DECLARE_MODULE(rensei_auth) = {

@@ -11,7 +11,9 @@
 
 #include "rensei_client.h"
 #include "rensei_jwt.h"
+#include "rensei_limits.h"
 #include "rensei_principal.h"
+#include "rensei_turn.h"
 
 #include <apr_optional.h>
 #include <httpd.h>
@@ -23,7 +25,8 @@ typedef struct rensei_policy_t {
     rensei_expect_t expect;
     const rensei_vocab_t *vocab;
     int stateless; /* RenseiRevocation expiry: tokens by signature alone */
-    const char *base_url; /* RenseiBaseURL, or NULL: as the request says */
+    const char *base_url;   /* RenseiBaseURL, or NULL: as the request says */
+    rensei_limits_t limits; /* what who makes credentials here is held to */
 } rensei_policy_t;
 
 /** What mod_rensei_token gives back: the custom claims that a token of this
@@ -53,6 +56,34 @@ APR_DECLARE_OPTIONAL_FN(void, rensei_auth_changed, (const char *subject));
 APR_DECLARE_OPTIONAL_FN(int, rensei_auth_wait,
                         (server_rec * s, const char *client,
                          const char *address));
+
+/** Counts a use of a key, or of a client's secret, that this module did not
+ * authenticate itself: now, and from the address of the request. */
+APR_DECLARE_OPTIONAL_FN(void, rensei_auth_used,
+                        (request_rec * r, const char *id));
+
+/** The caller of r has proved who he is, by a credential that ends then (epoch
+ * ms, 0: never): says so in the answer, where the location has
+ * RenseiExpiryHeader On. For requests that AuthType Bearer did not
+ * authenticate, which does it by itself. */
+APR_DECLARE_OPTIONAL_FN(void, rensei_auth_expires,
+                        (request_rec * r, apr_int64_t expires_at));
+
+/** Who writes down the audit events of a virtual host once they are committed
+ * (RenseiAuditLog), for rensei_store_witness: NULL for nobody. The stores
+ * that rensei_http_store_open gives have him already. */
+APR_DECLARE_OPTIONAL_FN(rensei_witness_fn *, rensei_auth_witness,
+                        (server_rec * s, void **baton));
+
+/** The memory of a virtual host's store (RenseiCacheSize), for who reads
+ * clients again and again: rows hold as long as nothing of what they depend on
+ * has changed, on this machine at once, and the store was followed within
+ * RenseiMaxStaleness. In r->pool. NULL: none. */
+APR_DECLARE_OPTIONAL_FN(const rensei_memory_t *, rensei_auth_memory,
+                        (request_rec * r));
+
+/** The turn in which all processes of this httpd write to SQLite. */
+APR_DECLARE_OPTIONAL_FN(rensei_turn_t *, rensei_auth_turn, (void));
 
 /** A client's secret was wrong, or there is no such client. */
 APR_DECLARE_OPTIONAL_FN(void, rensei_auth_failed,

@@ -18,6 +18,9 @@ static const rensei_route_t routes[] = {
     {M_POST, TOKEN_PATH, token_post},
     {M_POST, TOKEN_INTROSPECT_PATH, token_introspect_post},
     {M_POST, TOKEN_REVOKE_PATH, token_revoke_post},
+    {M_POST, "/v1/daemon/register", token_daemon_register},
+    {M_POST, "/api/workers/register", token_worker_register},
+    {M_POST, "/api/workers/{id}/refresh-token", token_worker_refresh},
     {M_GET, TOKEN_JWKS_PATH, token_jwks_get},
     {M_GET, TOKEN_METADATA_PATH, token_metadata_get},
     {M_GET, TOKEN_METADATA_PATH "/{a}", token_metadata_get},
@@ -28,7 +31,7 @@ static const rensei_route_t routes[] = {
 
 static int token_handler(request_rec *r)
 {
-    if (!r->handler || strcmp(r->handler, TOKEN_HANDLER) != 0) {
+    if (!rensei_http_handles(r, TOKEN_HANDLER)) {
         return DECLINED;
     }
     return rensei_http_route(r, routes);
@@ -46,10 +49,14 @@ static const char *rensei_token_claims(server_rec *s,
 
 static void token_hooks(apr_pool_t *p)
 {
+    /* which then knows the limits of each virtual host */
+    static const char *const after_auth[] = {"mod_rensei_auth.c", NULL};
+
     APR_REGISTER_OPTIONAL_FN(rensei_token_claims);
     ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
-    ap_hook_check_config(token_conf_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(token_conf_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(token_conf_check, after_auth, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(token_call_retrieve, NULL, NULL,
                                  APR_HOOK_MIDDLE);
     ap_hook_handler(token_handler, NULL, NULL, APR_HOOK_MIDDLE);

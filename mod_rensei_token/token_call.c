@@ -11,15 +11,23 @@
 
 static APR_OPTIONAL_FN_TYPE(rensei_auth_policy) * auth_policy;
 static APR_OPTIONAL_FN_TYPE(rensei_auth_changed) * auth_changed;
+static APR_OPTIONAL_FN_TYPE(rensei_auth_principal) * auth_principal;
 static APR_OPTIONAL_FN_TYPE(rensei_auth_wait) * auth_wait;
 static APR_OPTIONAL_FN_TYPE(rensei_auth_failed) * auth_failed;
+static APR_OPTIONAL_FN_TYPE(rensei_auth_expires) * auth_expires;
+static APR_OPTIONAL_FN_TYPE(rensei_auth_used) * auth_used;
+static APR_OPTIONAL_FN_TYPE(rensei_auth_memory) * auth_memory;
 
 void token_call_retrieve(void)
 {
     auth_policy = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_policy);
     auth_changed = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_changed);
+    auth_principal = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_principal);
     auth_wait = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_wait);
     auth_failed = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_failed);
+    auth_expires = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_expires);
+    auth_used = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_used);
+    auth_memory = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_memory);
     rensei_http_store_retrieve();
 }
 
@@ -31,6 +39,46 @@ const rensei_policy_t *token_policy(server_rec *s)
 void token_changed(const char *client)
 {
     auth_changed(client);
+}
+
+const rensei_principal_t *token_principal(request_rec *r)
+{
+    return auth_principal ? auth_principal(r) : NULL;
+}
+
+apr_status_t token_wait(request_rec *r, const char *subject, rensei_err_t *err)
+{
+    int seconds =
+        auth_wait ? auth_wait(r->server, subject, r->useragent_ip) : 0;
+
+    if (seconds == 0) {
+        return APR_SUCCESS;
+    }
+    apr_table_setn(r->headers_out, "Retry-After",
+                   apr_psprintf(r->pool, "%d", seconds));
+    return rensei_err_set(err, RENSEI_E_SLOW_DOWN,
+                          "Too many attempts failed; wait.");
+}
+
+void token_failed(request_rec *r, const char *subject)
+{
+    if (auth_failed) {
+        auth_failed(r->server, subject, r->useragent_ip);
+    }
+}
+
+void token_used(request_rec *r, const char *id)
+{
+    if (auth_used) {
+        auth_used(r, id);
+    }
+}
+
+void token_expires(request_rec *r, apr_int64_t at)
+{
+    if (auth_expires) {
+        auth_expires(r, at);
+    }
 }
 
 apr_status_t token_call_start(token_call_t *call, request_rec *r,
@@ -55,18 +103,10 @@ static apr_status_t throttle_check(token_call_t *call)
 {
     request_rec *r = call->r;
     const char *id = call->client.id;
-    int seconds =
-        auth_wait && id ? auth_wait(r->server, id, r->useragent_ip) : 0;
 
     call->actor.muted =
         auth_wait && auth_wait(r->server, "", r->useragent_ip) > 0;
-    if (seconds == 0) {
-        return APR_SUCCESS;
-    }
-    apr_table_setn(r->headers_out, "Retry-After",
-                   apr_psprintf(r->pool, "%d", seconds));
-    return rensei_err_set(&call->err, RENSEI_E_SLOW_DOWN,
-                          "Too many attempts failed; wait.");
+    return id ? token_wait(r, id, &call->err) : APR_SUCCESS;
 }
 
 apr_status_t token_call_client(token_call_t *call, int takes_key)
@@ -94,6 +134,7 @@ static apr_status_t issuer_set(token_call_t *call)
     out->audience = call->policy->expect.audience;
     out->vocab = call->policy->vocab;
     out->lifetime = conf->lifetime;
+    out->limits = &call->policy->limits;
     out->template = conf->claims;
     out->rfc9068 = conf->rfc9068;
     out->assertion_audiences = token_url_audiences(call->r, call->policy);
@@ -107,8 +148,20 @@ apr_status_t token_call_open(token_call_t *call)
     if (rv == APR_SUCCESS) {
         rv = rensei_http_store_open(&call->handle, &call->store,
                                     call->r->server, call->r->pool, &call->err);
+        call->tried |= rv == APR_SUCCESS;
+    }
+    if (rv == APR_SUCCESS && auth_memory) {
+        rensei_store_memory(call->store, auth_memory(call->r));
     }
     return rv;
+}
+
+void token_call_let_go(token_call_t *call)
+{
+    if (call->store) {
+        rensei_http_store_close(call->handle);
+        call->store = NULL;
+    }
 }
 
 rensei_token_request_t token_call_request(const token_call_t *call)
@@ -128,54 +181,55 @@ void token_call_close(token_call_t *call)
 
     /* Not where the method alone was wrong: nothing was tried then. Who names
      * no client at all counts as one, or could fill the audit trail. */
-    if (call->store &&
-        (call->err.code == RENSEI_E_INVALID_CLIENT ||
-         call->err.code == RENSEI_E_SLOW_DOWN) &&
-        auth_failed) {
-        auth_failed(r->server, call->client.id ? call->client.id : "?",
-                    r->useragent_ip);
+    if (call->tried && (call->err.code == RENSEI_E_INVALID_CLIENT ||
+                        call->err.code == RENSEI_E_SLOW_DOWN)) {
+        token_failed(r, call->client.id ? call->client.id : "?");
     }
-    if (call->store) {
-        rensei_http_store_close(call->handle);
-        call->store = NULL;
-    }
+    token_call_let_go(call);
     token_client_wipe(&call->client);
     rensei_http_body_wipe(json_object_get(call->params, "client_secret"));
     rensei_http_body_wipe(json_object_get(call->params, "token"));
 }
 
+static const char *realm_of(request_rec *r)
+{
+    const char *name = ap_auth_name(r);
+
+    return name ? ap_escape_quotes(r->pool, name) : "rensei";
+}
+
+const char *token_challenge(request_rec *r, const rensei_err_t *err)
+{
+    return apr_pstrcat(r->pool, "Bearer realm=\"", realm_of(r), "\", error=\"",
+                       rensei_code_name(err->code), "\", error_description=\"",
+                       err->text, "\"", NULL);
+}
+
 /* Which faults have a challenge: of a client, where it used the header (RFC
  * 6749 5.2); of a key, always (RFC 6750 3). */
-static const char *challenge_of(const token_call_t *call, const char *realm)
+static const char *challenge_of(const token_call_t *call)
 {
     const rensei_err_t *err = &call->err;
-    apr_pool_t *p = call->r->pool;
+    request_rec *r = call->r;
 
     if (!call->client.scheme) {
         return NULL;
     }
     if (err->code == RENSEI_E_INVALID_CLIENT) {
-        return apr_pstrcat(p, "Basic realm=\"", realm, "\"", NULL);
+        return apr_pstrcat(r->pool, "Basic realm=\"", realm_of(r), "\"", NULL);
     }
-    if (err->code == RENSEI_E_INVALID_TOKEN) {
-        return apr_pstrcat(p, "Bearer realm=\"", realm, "\", error=\"",
-                           rensei_code_name(err->code),
-                           "\", error_description=\"", err->text, "\"", NULL);
-    }
-    return NULL;
+    return err->code == RENSEI_E_INVALID_TOKEN ? token_challenge(r, err) : NULL;
 }
 
 int token_call_refuse(token_call_t *call)
 {
     request_rec *r = call->r;
-    const char *name = ap_auth_name(r);
     const char *challenge;
 
     if (call->http_status) {
         return call->http_status;
     }
-    challenge =
-        challenge_of(call, name ? ap_escape_quotes(r->pool, name) : "rensei");
+    challenge = challenge_of(call);
     if (challenge) {
         apr_table_setn(r->headers_out, "WWW-Authenticate", challenge);
     }

@@ -24,6 +24,7 @@ typedef struct token_call_t {
     rensei_issuer_t issuer;
     rensei_http_store_t *handle;
     rensei_store_t *store; /* between token_call_open and _close */
+    int tried;             /* the store was asked about the caller */
     int http_status;       /* httpd's own, not 0: the body was not to be had */
     rensei_err_t err;
 } token_call_t;
@@ -43,6 +44,10 @@ apr_status_t token_call_client(token_call_t *call, int takes_key);
  * held from the first look at the caller to the last change. */
 apr_status_t token_call_open(token_call_t *call);
 
+/** Gives the connection back before the call is over; token_call_open takes
+ * one again. */
+void token_call_let_go(token_call_t *call);
+
 /** What the caller's authentication is made of, for rensei_grant. */
 rensei_token_request_t token_call_request(const token_call_t *call);
 
@@ -57,7 +62,8 @@ int token_call_refuse(token_call_t *call);
 /** Which organisation calls, and as what. */
 typedef struct token_caller_t {
     const char *org;
-    const char *client; /* the client's id, or NULL: an org key */
+    const char *client;    /* the client's id, or NULL: an org key */
+    const char *workspace; /* that the key is bound to, or NULL */
 } token_caller_t;
 
 /** Begins a call about the token in the parameters: token_call_start, and
@@ -77,5 +83,23 @@ apr_status_t token_caller_authenticate(token_caller_t *out, token_call_t *call,
 void token_call_retrieve(void);
 const rensei_policy_t *token_policy(server_rec *s); /* or NULL */
 void token_changed(const char *client);
+/** r's caller authenticated by what ends then (epoch ms, 0: never). */
+void token_expires(request_rec *r, apr_int64_t at);
+
+/** Whom AuthType Bearer authenticated, or NULL. */
+const rensei_principal_t *token_principal(request_rec *r);
+
+/** Makes who failed too often wait.
+ * @param subject whose failures from this address count
+ * @return err SLOW_DOWN, with Retry-After set */
+apr_status_t token_wait(request_rec *r, const char *subject, rensei_err_t *err);
+void token_failed(request_rec *r, const char *subject);
+
+/** Counts a use of a key, or of a client's secret. */
+void token_used(request_rec *r, const char *id);
+
+/** The challenge that goes with an error about a bearer credential (RFC 6750
+ * 3). */
+const char *token_challenge(request_rec *r, const rensei_err_t *err);
 
 #endif

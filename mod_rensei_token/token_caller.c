@@ -6,10 +6,12 @@
  * shows its credentials otherwise than the other.
  */
 #include "rensei_apikey.h"
+#include "rensei_client_auth.h"
 #include "rensei_id.h"
 #include "token_call.h"
 
-/* A caller comes often; that a key is in use is worth a write a minute. */
+/* A caller comes often. That its key is in use at all is known at once, what
+ * comes after that within the minute is counted with all other uses. */
 #define USED_EVERY_MS 60000
 
 /* Who shows no credential at all is told to (RFC 7662 2.1, RFC 7009 2.1). */
@@ -82,8 +84,9 @@ static apr_status_t key_check(const rensei_apikey_t *key, token_call_t *call,
     if (key->revoked_at != 0) {
         return refuse(err, "The API key has been revoked.");
     }
-    if (!key->org_active) {
-        return refuse(err, "The organisation is suspended.");
+    if (key->suspended) {
+        return rensei_err_setf(err, call->r->pool, RENSEI_E_INVALID_TOKEN,
+                               "The %s is suspended.", key->suspended);
     }
     if (key->expires_at != 0 && key->expires_at <= now) {
         return refuse(err, "The API key has expired.");
@@ -104,10 +107,14 @@ static apr_status_t key_check(const rensei_apikey_t *key, token_call_t *call,
 static void key_used(const rensei_apikey_t *key, token_call_t *call,
                      apr_int64_t now)
 {
+    const rensei_usage_t usage = {
+        .at = now, .ip = call->r->useragent_ip, .count = 1};
     rensei_err_t unused = {0};
 
-    if (now - key->last_used_at >= USED_EVERY_MS) {
-        rensei_apikey_used(call->store, key->id, now, call->r->pool, &unused);
+    if (now - key->last_used_at < USED_EVERY_MS ||
+        rensei_apikey_used(call->store, key->id, &usage, call->r->pool,
+                           &unused) != APR_SUCCESS) {
+        token_used(call->r, key->id);
     }
 }
 
@@ -125,8 +132,10 @@ static apr_status_t by_key(token_caller_t *out, token_call_t *call,
         return rv;
     }
     key_used(&key, call, now);
+    token_expires(call->r, key.expires_at);
     out->org = key.org;
     out->client = NULL;
+    out->workspace = key.workspace;
     call->actor.id = key.id;
     call->actor.type = "api_key";
     return APR_SUCCESS;
@@ -136,15 +145,22 @@ static apr_status_t by_client(token_caller_t *out, token_call_t *call)
 {
     rensei_token_request_t req = token_call_request(call);
     rensei_client_t client = {0};
-    apr_status_t rv =
-        rensei_grant_authenticate(&client, call->store, &call->issuer, &req,
-                                  &call->actor, call->r->pool, &call->err);
+    apr_status_t rv;
+
+    /* Memory follows what others change a moment later. A token is recorded
+     * only if the store agrees, but here nothing asks it again. */
+    rensei_store_memory(call->store, NULL);
+    rv = rensei_grant_authenticate(&client, call->store, &call->issuer, &req,
+                                   &call->actor, call->r->pool, &call->err);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    token_used(call->r, client.id);
+    token_expires(call->r, rensei_client_auth_end(&client));
     out->org = client.org;
     out->client = client.id;
+    out->workspace = NULL; /* it ends its own tokens, wherever it belongs */
     call->actor.id = client.id;
     call->actor.type = "m2m_client";
     return APR_SUCCESS;

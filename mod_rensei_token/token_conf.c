@@ -1,6 +1,8 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "token_conf.h"
+#include "token_worker_conf.h"
+#include "mod_rensei_auth.h"
 #include "rensei_client.h"
 #include "rensei_grant.h"
 #include "rensei_http_conf.h"
@@ -49,6 +51,18 @@ static token_conf_t *conf_of(const server_rec *s)
 const token_conf_t *token_conf(const server_rec *s)
 {
     return conf_of(s);
+}
+
+void token_conf_child_init(apr_pool_t *p, server_rec *s)
+{
+    for (; s; s = s->next) {
+        /* A virtual host without a directive of ours has the very struct of
+         * the main server, and may have another store. */
+        token_conf_t *own = apr_pmemdup(p, conf_of(s), sizeof(*own));
+
+        own->group = token_group_create(p);
+        ap_set_module_config(s->module_config, &rensei_token_module, own);
+    }
 }
 
 /* ---- directives ---- */
@@ -147,6 +161,14 @@ const command_rec token_commands[] = {
                   "'default', or 'rfc9068' for tokens as RFC 9068 has them"),
     AP_INIT_TAKE1(DIR_AUTHORIZATION, cmd_authorization, NULL, RSRC_CONF,
                   "authorization_endpoint of the metadata: another server's"),
+    AP_INIT_TAKE1(DIR_WORKER_LIFETIME, token_worker_cmd_lifetime, NULL,
+                  RSRC_CONF, "seconds that a runtime token is valid"),
+    AP_INIT_TAKE_ARGV(DIR_WORKER_SCOPES, token_worker_cmd_scopes, NULL,
+                      RSRC_CONF, "the scopes of runtime tokens"),
+    AP_INIT_TAKE1(DIR_WORKER_HEARTBEAT, token_worker_cmd_heartbeat, NULL,
+                  RSRC_CONF, "seconds between a worker's heartbeats"),
+    AP_INIT_TAKE1(DIR_WORKER_POLL, token_worker_cmd_poll, NULL, RSRC_CONF,
+                  "seconds between a worker's questions for work"),
     {NULL},
 };
 
@@ -161,6 +183,46 @@ static int lifetime_default(apr_int64_t *out)
 
     *out = RENSEI_TOKEN_LIFETIME_DEFAULT;
     return !text || !*text || lifetime_parse(out, text);
+}
+
+static apr_int64_t lifetime_limit(server_rec *s)
+{
+    APR_OPTIONAL_FN_TYPE(rensei_auth_policy) *policy =
+        APR_RETRIEVE_OPTIONAL_FN(rensei_auth_policy);
+
+    return policy ? policy(s)->limits.token_lifetime : 0;
+}
+
+static int lifetime_fits(const char *directive, apr_int64_t said,
+                         apr_int64_t limit, const server_rec *s)
+{
+    if (limit == 0 || said <= limit) {
+        return 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
+                 RSLOG(0080) "%s: \"%s %" APR_INT64_T_FMT
+                             "\" is more than " RENSEI_LIMITS_TOKEN_LIFETIME
+                             " allows there; write \"%s %" APR_INT64_T_FMT
+                             "\", or less",
+                 s->server_hostname ? s->server_hostname : "the main server",
+                 directive, said, directive, limit);
+    return 0;
+}
+
+/* What a directive says is meant; the default is only taken for want of it,
+ * and gives way. */
+static int lifetimes_fit(server_rec *s)
+{
+    for (; s; s = s->next) {
+        const token_conf_t *c = conf_of(s);
+        apr_int64_t limit = lifetime_limit(s);
+
+        if (!lifetime_fits(DIR_LIFETIME, c->lifetime, limit, s) ||
+            !lifetime_fits(DIR_WORKER_LIFETIME, c->worker_lifetime, limit, s)) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 static void defaults_set(server_rec *s, apr_int64_t lifetime)
@@ -191,6 +253,12 @@ int token_conf_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                         "instance "
                         "3600; correct it, or unset it and write " DIR_LIFETIME,
             RENSEI_LIFETIME_MIN, RENSEI_LIFETIME_MAX);
+        return rensei_http_conf_refuse();
+    }
+    if (used && !lifetimes_fit(s)) {
+        return rensei_http_conf_refuse();
+    }
+    if (!token_worker_conf_check(s)) {
         return rensei_http_conf_refuse();
     }
     defaults_set(s, lifetime);

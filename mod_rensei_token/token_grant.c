@@ -4,7 +4,9 @@
  * POST /api/oauth/token (RFC 6749 4.4, RFC 8707).
  */
 #include "rensei_http_reply.h"
+#include "rensei_json_write.h"
 #include "token_call.h"
+#include "token_conf.h"
 #include "token_routes.h"
 
 /* `audience` is what others call a resource indicator. */
@@ -57,32 +59,64 @@ static const char *const *resources_of(const token_call_t *call)
     return out;
 }
 
-static apr_status_t grant(rensei_token_t *token, token_call_t *call)
+static apr_status_t made(rensei_issuance_t *out, token_call_t *call, int again)
 {
     rensei_token_request_t req = token_call_request(call);
+    apr_status_t rv = token_call_open(call);
 
     req.grant_type = token_call_param(call, "grant_type");
     req.scope = token_call_param(call, "scope");
     req.resources = resources_of(call);
-    return rensei_grant_token(token, call->store, &call->issuer, &req,
-                              &call->actor, call->r->pool, &call->err);
+    req.again = again;
+    if (rv == APR_SUCCESS) {
+        rv = rensei_grant_make(out, call->store, &call->issuer, &req,
+                               &call->actor, call->r->pool, &call->err);
+    }
+    /* Who leads the group takes a connection: if each that waits kept one,
+     * there could be none left. */
+    token_call_let_go(call);
+    return rv;
+}
+
+static apr_status_t grant(rensei_issuance_t *out, token_call_t *call)
+{
+    request_rec *r = call->r;
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    out->stale = 1;
+    for (i = 0; rv == APR_SUCCESS && out->stale && i < RENSEI_GRANT_TRIES;
+         i++) {
+        rv = made(out, call, i > 0);
+        if (rv == APR_SUCCESS) {
+            rv = token_group_record(token_conf(r->server)->group, out, r,
+                                    &call->err);
+        }
+        if (rv == APR_SUCCESS && out->stale) {
+            /* It changed elsewhere, and we were not told yet. */
+            token_changed(out->client);
+        }
+    }
+    return rv == APR_SUCCESS && out->stale ? rensei_grant_unsettled(&call->err)
+                                           : rv;
 }
 
 static int reply(request_rec *r, const rensei_token_t *token)
 {
-    json_t *body = json_object();
+    rensei_json_text_t w;
 
-    json_object_set_new(body, "access_token", json_string(token->access_token));
-    json_object_set_new(body, "token_type", json_string("Bearer"));
-    json_object_set_new(body, "expires_in", json_integer(token->expires_in));
-    json_object_set_new(body, "scope", json_string(token->scope));
-    return rensei_http_reply(r, HTTP_OK, body);
+    rensei_json_begin(&w, r->pool);
+    rensei_json_put_text(&w, "access_token", token->access_token);
+    rensei_json_put_text(&w, "token_type", "Bearer");
+    rensei_json_put_int(&w, "expires_in", token->expires_in);
+    rensei_json_put_text(&w, "scope", token->scope);
+    return rensei_http_reply_text(r, HTTP_OK, rensei_json_finish(&w));
 }
 
 int token_post(request_rec *r, const rensei_route_match_t *m)
 {
     token_call_t call = {0};
-    rensei_token_t token;
+    rensei_issuance_t issuance = {.stale = 1};
     apr_status_t rv = token_call_start(&call, r, special);
 
     if (rv == APR_SUCCESS) {
@@ -92,11 +126,13 @@ int token_post(request_rec *r, const rensei_route_match_t *m)
         rv = token_call_client(&call, 0);
     }
     if (rv == APR_SUCCESS) {
-        rv = token_call_open(&call);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = grant(&token, &call);
+        rv = grant(&issuance, &call);
     }
     token_call_close(&call);
-    return rv == APR_SUCCESS ? reply(r, &token) : token_call_refuse(&call);
+    token_expires(r, issuance.token.credential_expires_at);
+    if (rv != APR_SUCCESS) {
+        return token_call_refuse(&call);
+    }
+    token_used(r, issuance.client);
+    return reply(r, &issuance.token);
 }

@@ -23,6 +23,7 @@ static apr_status_t token_end(token_call_t *call, const char *token)
     }
     by.org = caller.org;
     by.client = caller.client;
+    by.workspace = caller.workspace;
     by.actor = call->actor;
     rv = rensei_introspect_revoke(&client, call->store, call->issuer.ring,
                                   &call->policy->expect, &by, token,

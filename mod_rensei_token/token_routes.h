@@ -10,5 +10,7 @@
 
 rensei_route_fn token_post, token_introspect_post, token_revoke_post;
 rensei_route_fn token_jwks_get, token_metadata_get;
+rensei_route_fn token_daemon_register, token_worker_register,
+    token_worker_refresh;
 
 #endif

@@ -19,20 +19,17 @@ static const rensei_ctl_column_t fields[] = {{"ID", "keyId"},
                                              {"Expires", "expiresAt"},
                                              {"Uses at most", "maxUses"},
                                              {"Created", "createdAt"},
+                                             {"Old one ends", "previousEndsAt"},
                                              {"Secret in", "secretFile"},
                                              {NULL, NULL}};
 
-static const rensei_ctl_column_t columns[] = {{"ID", "keyId"},
-                                              {"Name", "name"},
-                                              {"Type", "keyType"},
-                                              {"Status", "status"},
-                                              {"Prefix", "prefix"},
-                                              {"Owner", "owner"},
-                                              {"Created", "createdAt"},
-                                              {"Last used", "lastUsedAt"},
-                                              {"Expires", "expiresAt"},
-                                              {"Scopes", "scopes"},
-                                              {NULL, NULL}};
+static const rensei_ctl_column_t columns[] = {
+    {"ID", "keyId"},          {"Name", "name"},
+    {"Type", "keyType"},      {"Status", "status"},
+    {"Prefix", "prefix"},     {"Owner", "owner"},
+    {"Created", "createdAt"}, {"Last used", "lastUsedAt"},
+    {"Uses", "usageCount"},   {"Expires", "expiresAt"},
+    {"Scopes", "scopes"},     {NULL, NULL}};
 
 static const rensei_ctl_column_t revoked_fields[] = {
     {"ID", "keyId"}, {"Revoked", "revokedAt"}, {NULL, NULL}};
@@ -87,15 +84,13 @@ static rensei_ctl_exit_e spec_make(rensei_apikey_spec_t *out, rensei_ctl_t *ctl)
     return RENSEI_CTL_OK;
 }
 
-static rensei_ctl_exit_e show_new(rensei_ctl_t *ctl, const rensei_apikey_t *key,
-                                  const char *token)
+rensei_ctl_exit_e rensei_ctl_apikey_show(rensei_ctl_t *ctl,
+                                         const rensei_apikey_t *key,
+                                         const char *token, const char *lost)
 {
     const char *shown;
     json_t *object;
-    rensei_ctl_exit_e rc =
-        rensei_ctl_secret_keep(&shown, ctl, token,
-                               apr_pstrcat(ctl->p, "revoke ", key->id,
-                                           ", and make another key.", NULL));
+    rensei_ctl_exit_e rc = rensei_ctl_secret_keep(&shown, ctl, token, lost);
 
     if (rc != RENSEI_CTL_OK) {
         return rc;
@@ -127,7 +122,9 @@ static rensei_ctl_exit_e create(rensei_ctl_t *ctl)
                              &ctl->actor, ctl->p, &ctl->err) != APR_SUCCESS) {
         return rensei_ctl_fail(ctl);
     }
-    return show_new(ctl, &key, token);
+    return rensei_ctl_apikey_show(ctl, &key, token,
+                                  apr_pstrcat(ctl->p, "revoke ", key.id,
+                                              ", and make another key.", NULL));
 }
 
 static rensei_ctl_exit_e list(rensei_ctl_t *ctl)
@@ -171,7 +168,7 @@ static rensei_ctl_exit_e find_in(rensei_ctl_t *ctl, const char *org,
 }
 
 /* Whoever found a leaked key's id knows it, and maybe not whose it is. */
-static rensei_ctl_exit_e org_find(const char **org, rensei_ctl_t *ctl)
+rensei_ctl_exit_e rensei_ctl_apikey_org(const char **org, rensei_ctl_t *ctl)
 {
     rensei_ctl_exit_e rc;
 
@@ -193,7 +190,7 @@ static rensei_ctl_exit_e revoke_key(rensei_ctl_t *ctl)
 {
     rensei_apikey_t key;
     const char *org = NULL;
-    rensei_ctl_exit_e rc = org_find(&org, ctl);
+    rensei_ctl_exit_e rc = rensei_ctl_apikey_org(&org, ctl);
 
     if (rc != RENSEI_CTL_OK) {
         return rc;
@@ -226,7 +223,8 @@ static const rensei_ctl_option_t create_options[] = {
 
 static const rensei_ctl_option_t list_options[] = {
     {"org", "ORG", "the organisation, by id or name", 1},
-    {"status", "STATUS", "only these: active, expired or revoked", 0},
+    {"status", "STATUS", "only these: active, exhausted, expired or revoked",
+     0},
     {NULL, NULL, NULL, 0}};
 
 static const rensei_ctl_option_t revoke_options[] = {
@@ -254,6 +252,25 @@ const rensei_ctl_command_t rensei_ctl_apikey_commands[] = {
      "Example:\n"
      "  renseictl org api-keys list --org acme --status active\n",
      list_options, list},
+    {"org api-keys update", "ID", "Change an API key's name, owner or scopes",
+     "A gateway that runs on this store goes by it within a second. What else\n"
+     "a key is (its type, user, workspace, expiry) does not change.\n"
+     "\n"
+     "Example:\n"
+     "  renseictl org api-keys update key_01J... --owner bob \\\n"
+     "      --scopes org:read\n",
+     rensei_ctl_apikey_update_options, rensei_ctl_apikey_update},
+    {"org api-keys rotate", "ID", "Give an API key a new secret",
+     "The key keeps its id, scopes and expiry. What was the key until now "
+     "goes\n"
+     "on for the grace, but no longer than the key itself; with --grace 0 it\n"
+     "ends at once, and so does one whose grace still runs.\n"
+     "\n"
+     "Examples:\n"
+     "  renseictl org api-keys rotate key_01J... --grace 7d \\\n"
+     "      --secret-file ci.key\n"
+     "  renseictl org api-keys rotate key_01J... --grace 0\n",
+     rensei_ctl_apikey_rotate_options, rensei_ctl_apikey_rotate},
     {"org api-keys revoke", "ID", "Revoke an API key for good",
      "A gateway that runs on this store refuses it within a second. Give the\n"
      "id (key_...), never the key.\n"

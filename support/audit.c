@@ -39,7 +39,7 @@ static rensei_ctl_exit_e audit(rensei_ctl_t *ctl)
 
     if (rc == RENSEI_CTL_OK) {
         rc = rensei_ctl_option(ctl, "org")
-                 ? rensei_ctl_org_open(&org, ctl)
+                 ? rensei_ctl_trail_open(&org, ctl)
                  : rensei_ctl_store_open(ctl, RENSEI_CTL_STORE_CURRENT);
     }
     if (rc != RENSEI_CTL_OK) {
@@ -67,13 +67,17 @@ static const rensei_ctl_option_t options[] = {
     {"cursor", "CURSOR", "go on where the page before ended", 0},
     {NULL, NULL, NULL, 0}};
 
+static const char help[] =
+    "Without --org: the events that belong to no organisation, such as an\n"
+    "attempt to log in as a client that does not exist. \"audit\" alone does\n"
+    "the same as \"audit list\"; see also audit verify, export and prune.\n"
+    "\n"
+    "Examples:\n"
+    "  renseictl audit --org acme --since 24h\n"
+    "  renseictl audit --org acme --event m2m.auth_failed --json\n";
+
 const rensei_ctl_command_t rensei_ctl_audit_commands[] = {
-    {"audit", NULL, "Show the audit trail, the newest first",
-     "Without --org: the events that belong to no organisation, such as an\n"
-     "attempt to log in as a client that does not exist.\n"
-     "\n"
-     "Examples:\n"
-     "  renseictl audit --org acme --since 24h\n"
-     "  renseictl audit --org acme --event m2m.auth_failed --json\n",
-     options, audit},
+    {"audit", NULL, "Show the audit trail, the newest first", help, options,
+     audit},
+    {"audit list", NULL, "The same as \"audit\"", help, options, audit},
     {NULL, NULL, NULL, NULL, NULL, NULL}};

@@ -343,4 +343,25 @@ const rensei_ctl_command_t rensei_ctl_db_commands[] = {
      "Example:\n"
      "  renseictl db check --store sqlite3:/var/lib/rensei/store.db\n",
      NULL, check},
+    {"db backup", "FILE", "Copy the store to a file",
+     "Also while gateways run: all that was done before is in the copy. It is\n"
+     "for its owner alone (0600), checked, and on the disk when this ends; a\n"
+     "file that is there already is left as it is. The owner of the store has\n"
+     "to be able to enter the folder. Keep it as safe as the store: it has\n"
+     "the digests of all secrets. PostgreSQL: use pg_dump.\n"
+     "\n"
+     "Example:\n"
+     "  sudo -E renseictl db backup /var/backups/rensei-$(date +%F).db\n",
+     NULL, rensei_ctl_db_backup},
+    {"db restore", "FILE", "Put a copy in the store's place",
+     "Stop httpd first. Checks the copy, brings it to this version's schema,\n"
+     "and puts it in the place of the store, which is kept beside it as\n"
+     "STORE.replaced-TIME. What was revoked after the copy was made is valid\n"
+     "again: look for it in the old store's trail, and revoke it again.\n"
+     "\n"
+     "Examples:\n"
+     "  sudo -E renseictl db restore /var/backups/rensei-2026-01-31.db\n"
+     "  sudo -E renseictl audit --org acme --event m2m.client_revoked \\\n"
+     "      --store sqlite3:store.db.replaced-20260131T120000Z\n",
+     rensei_ctl_restore_options, rensei_ctl_db_restore},
     {NULL, NULL, NULL, NULL, NULL, NULL}};

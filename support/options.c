@@ -70,6 +70,22 @@ static rensei_ctl_exit_e take_path(rensei_ctl_t *ctl, const char *word)
     return RENSEI_CTL_OK;
 }
 
+/* Is the command also the beginning of others, and this word one of them?
+ * ("audit", "audit verify"; one that takes an argument never is.) */
+static int leads_on(const rensei_ctl_t *ctl, const char *word)
+{
+    const char *path = apr_pstrcat(ctl->p, ctl->path, " ", word, NULL);
+
+    for (const rensei_ctl_group_t *g = rensei_ctl_groups; g->path; ++g) {
+        for (const rensei_ctl_command_t *c = g->commands; c->path; ++c) {
+            if (!ctl->command->arg && !strcmp(c->path, path)) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 /* As help writes it: "FILE..." */
 static int takes_several(const rensei_ctl_command_t *command)
 {
@@ -78,7 +94,11 @@ static int takes_several(const rensei_ctl_command_t *command)
 
 static rensei_ctl_exit_e take_word(rensei_ctl_t *ctl, const char *word)
 {
-    if (!ctl->command) {
+    if (!*ctl->path && !strcmp(word, "help")) {
+        apr_table_set(ctl->options, "help", "");
+        return RENSEI_CTL_OK;
+    }
+    if (!ctl->command || leads_on(ctl, word)) {
         return take_path(ctl, word);
     }
     if (!ctl->command->arg) {

@@ -28,7 +28,8 @@ static const char *option_of_field(const rensei_ctl_t *ctl)
 {
     static const struct {
         const char *field, *option;
-    } table[] = {{"keyType", "type"},
+    } table[] = {{"confirm", "confirm"},
+                 {"keyType", "type"},
                  {"userId", "user-id"},
                  {"expiresAt", "expires"},
                  {"maxUses", "max-uses"},

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 #
-# packages.sh [--install] [--stamp FILE] PURPOSE...    (build, run, test, lint)
+# packages.sh [--install] [--stamp FILE] PURPOSE...
+# (PURPOSE: build, run, test, bench, lint)
 #
 # Are the Debian packages there that building, running or testing takes? With
 # --install the missing ones are installed, where that is possible without a
@@ -19,9 +20,11 @@ packages_of() {
     # Where the package apache2 is, Debian switches the two libapache2-mod on
     # for its server, too: without a directive they do nothing there.
     test) echo check python3 python3-pytest python3-authlib python3-requests \
-        python3-requests-oauthlib curl openssl postgresql \
+        python3-requests-oauthlib python3-psycopg2 curl openssl postgresql \
         libaprutil1-dbd-pgsql nodejs npm libapache2-mod-auth-openidc \
         libapache2-mod-oauth2 ;;
+    bench) echo wrk valgrind python3 util-linux libapache2-mod-auth-openidc \
+        libapache2-mod-oauth2 nginx-light glewlwyd nodejs npm ;;
     lint) echo clang-format clang-tidy cppcheck shellcheck ;;
     *) echo "packages.sh: no purpose is called $1" >&2
         exit 2 ;;
@@ -70,17 +73,24 @@ apt_install() {
         apt-get install -y --no-install-recommends "$@" >&2
 }
 
-# Debian switches a module on in the system's own httpd when it is installed;
-# the tests load it by its path, into servers of their own.
+# Debian switches a module on in the system's own httpd when it is installed,
+# and starts a server; tests and bench load and start them on their own.
 switch_off() {
-    command -v a2dismod >/dev/null || return 0
     for package in "$@"; do
         case $package in
         libapache2-mod-*)
-            as_root a2dismod -q -f \
+            ! command -v a2dismod >/dev/null || as_root a2dismod -q -f \
                 "$(printf '%s' "${package#libapache2-mod-}" | tr - _)" >&2 ;;
+        nginx-light) service_off nginx ;;
+        postgresql) service_off postgresql ;;
+        glewlwyd) service_off glewlwyd ;;
         esac
     done
+}
+
+service_off() {
+    as_root service "$1" stop >&2 || true
+    as_root update-rc.d "$1" disable >&2 || true
 }
 
 install=no

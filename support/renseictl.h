@@ -60,7 +60,10 @@ extern const rensei_ctl_command_t rensei_ctl_workspace_commands[];
 extern const rensei_ctl_command_t rensei_ctl_apikey_commands[];
 extern const rensei_ctl_command_t rensei_ctl_client_commands[];
 extern const rensei_ctl_command_t rensei_ctl_rotate_commands[];
+extern const rensei_ctl_command_t rensei_ctl_worker_commands[];
 extern const rensei_ctl_command_t rensei_ctl_audit_commands[];
+extern const rensei_ctl_command_t rensei_ctl_chain_commands[];
+extern const rensei_ctl_command_t rensei_ctl_credentials_commands[];
 extern const rensei_ctl_command_t rensei_ctl_db_commands[];
 extern const rensei_ctl_command_t rensei_ctl_secret_commands[];
 extern const rensei_ctl_command_t rensei_ctl_signing_key_commands[];
@@ -182,11 +185,22 @@ rensei_ctl_exit_e rensei_ctl_store_init(rensei_ctl_t *ctl, const char *owner);
  * and the environment name none, or a bad one, also NULL: open says so. */
 const char *rensei_ctl_store_file(rensei_ctl_t *ctl);
 
+/** The same for a command that is about the file, not about what is in it:
+ * says what is wrong with the command line. @param file NULL for PostgreSQL */
+rensei_ctl_exit_e rensei_ctl_store_path(const char **file, rensei_ctl_t *ctl);
+
+/** Works from here on as the user that --owner names. */
+rensei_ctl_exit_e rensei_ctl_owner_become(const char *owner);
+
 /** "pgsql", or "sqlite3:FILE": never a conninfo, which may hold a password. */
 const char *rensei_ctl_store_name(rensei_ctl_t *ctl);
 
 /** Opens the store and finds the organisation of --org (an id or a name). */
 rensei_ctl_exit_e rensei_ctl_org_open(const char **org, rensei_ctl_t *ctl);
+
+/** As rensei_ctl_org_open, for what only looks at the audit trail: that of an
+ * organisation which was deleted is found by its id. */
+rensei_ctl_exit_e rensei_ctl_trail_open(const char **org, rensei_ctl_t *ctl);
 
 /** Finds the workspace of --workspace in it; NULL where none was given. */
 rensei_ctl_exit_e rensei_ctl_workspace_find(const char **workspace,
@@ -243,6 +257,28 @@ const char *rensei_ctl_user_name(uid_t uid, apr_pool_t *p);
 /** Opens the store and finds the organisation of the client that ctl->arg
  * names: --org, or where that was not given the client's own. */
 rensei_ctl_exit_e rensei_ctl_client_org(const char **org, rensei_ctl_t *ctl);
+
+/* apikey.c */
+
+/** Prints a key with its token; the token to --secret-file, where one is
+ * given. @param lost as rensei_ctl_secret_keep */
+struct rensei_apikey_t;
+rensei_ctl_exit_e rensei_ctl_apikey_show(rensei_ctl_t *ctl,
+                                         const struct rensei_apikey_t *key,
+                                         const char *token, const char *lost);
+
+/** Opens the store and finds the organisation of the key that ctl->arg names:
+ * --org, or where that was not given the key's own. */
+rensei_ctl_exit_e rensei_ctl_apikey_org(const char **org, rensei_ctl_t *ctl);
+
+/* apikey_change.c: for the table of commands in apikey.c */
+extern const rensei_ctl_option_t rensei_ctl_apikey_rotate_options[];
+extern const rensei_ctl_option_t rensei_ctl_apikey_update_options[];
+rensei_ctl_run_fn rensei_ctl_apikey_rotate, rensei_ctl_apikey_update;
+
+/* backup.c, restore.c: for the table of commands in db.c */
+extern const rensei_ctl_option_t rensei_ctl_restore_options[];
+rensei_ctl_run_fn rensei_ctl_db_backup, rensei_ctl_db_restore;
 
 /* scopes.c: what both kinds of credential take */
 

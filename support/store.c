@@ -2,6 +2,7 @@
 
 #include "renseictl.h"
 
+#include "rensei_id.h"
 #include "rensei_org.h"
 #include "rensei_schema.h"
 
@@ -109,6 +110,15 @@ const char *rensei_ctl_store_file(rensei_ctl_t *ctl)
     return spec_parse(&spec, ctl) && is_file(&spec) ? spec.params : NULL;
 }
 
+rensei_ctl_exit_e rensei_ctl_store_path(const char **file, rensei_ctl_t *ctl)
+{
+    spec_t spec = {"", ""};
+    rensei_ctl_exit_e rc = spec_read(&spec, ctl);
+
+    *file = rc == RENSEI_CTL_OK && is_file(&spec) ? spec.params : NULL;
+    return rc;
+}
+
 const char *rensei_ctl_store_name(rensei_ctl_t *ctl)
 {
     const char *file = rensei_ctl_store_file(ctl);
@@ -190,7 +200,7 @@ rensei_ctl_exit_e rensei_ctl_store_open(rensei_ctl_t *ctl,
     return rc;
 }
 
-static rensei_ctl_exit_e become_owner(const char *owner)
+rensei_ctl_exit_e rensei_ctl_owner_become(const char *owner)
 {
     const struct passwd *pw = getpwnam(owner);
 
@@ -212,7 +222,7 @@ static rensei_ctl_exit_e file_create(rensei_ctl_t *ctl, const char *path,
     rensei_ctl_exit_e rc = RENSEI_CTL_OK;
     int fd;
 
-    if (owner && (rc = become_owner(owner)) != RENSEI_CTL_OK) {
+    if (owner && (rc = rensei_ctl_owner_become(owner)) != RENSEI_CTL_OK) {
         return rc;
     }
     if ((rc = rensei_ctl_private_create(&fd, path)) == RENSEI_CTL_OK) {
@@ -290,6 +300,33 @@ rensei_ctl_exit_e rensei_ctl_org_open(const char **org, rensei_ctl_t *ctl)
     }
     *org = found.id;
     return RENSEI_CTL_OK;
+}
+
+rensei_ctl_exit_e rensei_ctl_trail_open(const char **org, rensei_ctl_t *ctl)
+{
+    rensei_ctl_exit_e rc = rensei_ctl_store_open(ctl, RENSEI_CTL_STORE_CURRENT);
+    const char *said = rensei_ctl_option(ctl, "org");
+    rensei_audit_filter_t newest = {.limit = 1};
+    rensei_event_page_t page;
+    rensei_org_t found;
+
+    if (rc != RENSEI_CTL_OK) {
+        return rc;
+    }
+    if (rensei_org_get(&found, ctl->store, said, ctl->p, &ctl->err) ==
+        APR_SUCCESS) {
+        *org = found.id;
+        return RENSEI_CTL_OK;
+    }
+    if (ctl->err.code == RENSEI_E_NOT_FOUND &&
+        rensei_id_valid(RENSEI_ID_ORG, said, strlen(said)) &&
+        rensei_audit_list(&page, ctl->store, said, &newest, ctl->p,
+                          &ctl->err) == APR_SUCCESS &&
+        page.count > 0) {
+        *org = said;
+        return RENSEI_CTL_OK;
+    }
+    return rensei_ctl_fail(ctl);
 }
 
 rensei_ctl_exit_e rensei_ctl_workspace_find(const char **workspace,

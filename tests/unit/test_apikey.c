@@ -424,23 +424,47 @@ START_TEST(hostile_fields)
 }
 END_TEST
 
+static void used(const char *id, apr_int64_t at, const char *ip,
+                 apr_int64_t count)
+{
+    rensei_usage_t usage = {.at = at, .ip = ip, .count = count};
+
+    ck_assert_ok(rensei_apikey_used(test_store(), id, &usage, test_pool, &err),
+                 err);
+}
+
+static void used_last(const rensei_org_t *org, const char *id, apr_int64_t at,
+                      const char *ip, apr_int64_t count)
+{
+    ck_assert_ok(get(org, id), err);
+    ck_assert_int_eq(got.last_used_at, at);
+    if (ip) {
+        ck_assert_str_eq(got.last_used_ip, ip);
+    }
+    else {
+        ck_assert_ptr_null(got.last_used_ip);
+    }
+    ck_assert_int_eq(got.usage_count, count);
+}
+
 START_TEST(last_use_never_moves_back)
 {
     rensei_org_t org = test_org("Acme");
     rensei_apikey_t k = test_key(&org, "k", "user", "", NULL);
-    rensei_store_t *st = test_store();
+    rensei_apikey_t other = test_key(&org, "other", "user", "", NULL);
     int events = test_sql_count("rensei_audit");
 
-    ck_assert_ok(rensei_apikey_used(st, k.id, 2000, test_pool, &err), err);
-    ck_assert_ok(get(&org, k.id), err);
-    ck_assert_int_eq(got.last_used_at, 2000);
-    ck_assert_ok(rensei_apikey_used(st, k.id, 999, test_pool, &err), err);
-    ck_assert_ok(get(&org, k.id), err);
-    ck_assert_int_eq(got.last_used_at, 2000);
-    ck_assert_ok(rensei_apikey_used(st, k.id, 10000, test_pool, &err), err);
-    ck_assert_ok(get(&org, k.id), err);
-    ck_assert_int_eq(got.last_used_at, 10000);
-    ck_assert_ok(rensei_apikey_used(st, ABSENT, 1, test_pool, &err), err);
+    used_last(&org, k.id, 0, NULL, 0);
+    used(k.id, 2000, "192.0.2.1", 3);
+    used_last(&org, k.id, 2000, "192.0.2.1", 3);
+    used(k.id, 999, "192.0.2.2", 4); /* of a child that was slower to say so */
+    used_last(&org, k.id, 2000, "192.0.2.1", 7);
+    used(k.id, 10000, "2001:db8::1", 1);
+    used_last(&org, k.id, 10000, "2001:db8::1", 8);
+    used(k.id, 10001, NULL, 1);
+    used_last(&org, k.id, 10001, NULL, 9);
+    used(ABSENT, 1, NULL, 1);
+    used_last(&org, other.id, 0, NULL, 0);
     ck_assert_int_eq(test_sql_count("rensei_audit"), events);
 }
 END_TEST
@@ -464,7 +488,14 @@ START_TEST(json_of_a_key)
         "[\"*\"]");
     json = rensei_json_own(rensei_apikey_json(&k, NULL, test_pool), test_pool);
     ck_assert_ptr_null(json_object_get(json, "token"));
-    ck_assert_int_eq(json_object_size(json), 17);
+    ck_assert_int_eq(json_object_size(json), 22);
+    ck_assert_ptr_null(json_object_get(json, "uses"));
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "usageCount")),
+                     0);
+    ck_assert(json_is_null(json_object_get(json, "previousEndsAt")));
+    k = test_key(&org, "r", "worker_registration", "workers:register", NULL);
+    json = rensei_json_own(rensei_apikey_json(&k, NULL, test_pool), test_pool);
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "uses")), 0);
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "unit_store.h"
+#include "rensei_audit_chain.h"
 #include "rensei_id.h"
 #include "rensei_page.h"
 
@@ -49,8 +50,9 @@ START_TEST(event_is_kept_whole)
     ck_assert_str_eq(ev.actor.ip, "192.0.2.1");
     ck_assert_str_eq(ev.actor.request_id, "req-1");
     ck_assert_str_eq(ev.target, "m2m_1");
-    ck_assert_str_eq(ev.details, "{\"name\":\"a'b\xc3\xa9\",\"n\":[1]}");
+    ck_assert_str_eq(ev.details, "{\"n\":[1],\"name\":\"a'b\xc3\xa9\"}");
     ck_assert_int_eq(ev.seq, 1);
+    ck_assert_uint_eq(strlen(ev.hash), RENSEI_AUDIT_HASH_LEN);
 }
 END_TEST
 
@@ -339,16 +341,22 @@ START_TEST(json_of_an_event)
                          {.id = "root", .type = "operator", .request_id = "r1"},
                          "m2m_1",
                          "{\"a\":1}",
-                         7};
+                         7,
+                         "ab12",
+                         NULL};
     json_t *got = rensei_json_own(rensei_event_json(&ev, test_pool), test_pool);
     json_t *want = test_json(
         "{\"id\":\"evt_1\",\"event\":\"e\",\"at\":\"2026-01-31T12:00:00.123Z\","
         "\"actor\":\"root\",\"actorType\":\"operator\",\"target\":\"m2m_1\","
         "\"orgId\":\"org_1\",\"ip\":null,\"requestId\":\"r1\","
-        "\"details\":{\"a\":1}}");
+        "\"details\":{\"a\":1},\"seq\":7,\"hash\":\"ab12\"}");
 
     ck_assert_msg(json_equal(got, want), "%s",
                   rensei_json_dump(got, test_pool));
+    ev.previous = "";
+    got = rensei_json_own(rensei_event_json(&ev, test_pool), test_pool);
+    ck_assert_str_eq(json_string_value(json_object_get(got, "previousHash")),
+                     "");
 }
 END_TEST
 

@@ -7,19 +7,22 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#define VALUE_MAX 464 /* bytes */
+
 static rensei_cache_t *new_cache(apr_size_t bytes)
 {
     rensei_cache_t *c = NULL;
     rensei_err_t err;
 
-    ck_assert_ok(rensei_cache_create(&c, bytes, test_sys, test_pool, &err),
-                 err);
+    ck_assert_ok(
+        rensei_cache_create(&c, bytes, VALUE_MAX, test_sys, test_pool, &err),
+        err);
     return c;
 }
 
 static rensei_cache_name_t name_of(const rensei_cache_t *c, unsigned n)
 {
-    return rensei_cache_name(c, &n, sizeof(n));
+    return rensei_cache_name(c, 1, &n, sizeof(n));
 }
 
 static int put_text(rensei_cache_t *c, unsigned n, const char *text)
@@ -29,7 +32,7 @@ static int put_text(rensei_cache_t *c, unsigned n, const char *text)
 
 static const char *get_text(rensei_cache_t *c, unsigned n)
 {
-    char out[RENSEI_CACHE_VALUE_MAX];
+    char out[VALUE_MAX];
     apr_size_t len = rensei_cache_get(c, name_of(c, n), out);
 
     return len ? apr_pstrmemdup(test_pool, out, len) : NULL;
@@ -56,11 +59,11 @@ END_TEST
 START_TEST(value_sizes)
 {
     rensei_cache_t *c = new_cache(65536);
-    char value[RENSEI_CACHE_VALUE_MAX + 1], out[RENSEI_CACHE_VALUE_MAX];
+    char value[VALUE_MAX + 1], out[VALUE_MAX];
     rensei_cache_name_t name = name_of(c, 1);
 
     memset(value, 'v', sizeof(value));
-    for (apr_size_t n = 1; n <= RENSEI_CACHE_VALUE_MAX; n++) {
+    for (apr_size_t n = 1; n <= VALUE_MAX; n++) {
         ck_assert(rensei_cache_put(c, name, value, n));
         memset(out, 0, sizeof(out));
         ck_assert_uint_eq(rensei_cache_get(c, name, out), n);
@@ -68,7 +71,7 @@ START_TEST(value_sizes)
         ck_assert(n == sizeof(out) || out[n] == 0);
     }
     /* too large to keep: what was there of that name is out of date */
-    ck_assert(!rensei_cache_put(c, name, value, RENSEI_CACHE_VALUE_MAX + 1));
+    ck_assert(!rensei_cache_put(c, name, value, VALUE_MAX + 1));
     ck_assert_uint_eq(rensei_cache_get(c, name, out), 0);
     ck_assert(!rensei_cache_put(c, name, value, 0));
 }
@@ -79,14 +82,19 @@ START_TEST(create_refused)
     rensei_cache_t *c = NULL;
     rensei_err_t err;
 
-    ck_assert_err(rensei_cache_create(&c, 0, test_sys, test_pool, &err), err,
-                  RENSEI_E_INVALID_REQUEST);
-    ck_assert_err(rensei_cache_create(&c, 1000, test_sys, test_pool, &err), err,
-                  RENSEI_E_INVALID_REQUEST);
-    ck_assert_ok(rensei_cache_create(&c, 8192, test_sys, test_pool, &err), err);
+    ck_assert_err(
+        rensei_cache_create(&c, 0, VALUE_MAX, test_sys, test_pool, &err), err,
+        RENSEI_E_INVALID_REQUEST);
+    ck_assert_err(
+        rensei_cache_create(&c, 1000, VALUE_MAX, test_sys, test_pool, &err),
+        err, RENSEI_E_INVALID_REQUEST);
+    ck_assert_ok(
+        rensei_cache_create(&c, 8192, VALUE_MAX, test_sys, test_pool, &err),
+        err);
     test_random_broken = 1;
-    ck_assert_err(rensei_cache_create(&c, 8192, test_sys, test_pool, &err), err,
-                  RENSEI_E_UNAVAILABLE);
+    ck_assert_err(
+        rensei_cache_create(&c, 8192, VALUE_MAX, test_sys, test_pool, &err),
+        err, RENSEI_E_UNAVAILABLE);
 }
 END_TEST
 
@@ -117,7 +125,7 @@ END_TEST
 
 static unsigned count_kept(rensei_cache_t *c, unsigned names)
 {
-    char out[RENSEI_CACHE_VALUE_MAX];
+    char out[VALUE_MAX];
     unsigned kept = 0;
 
     for (unsigned i = 0; i < names; i++) {
@@ -134,9 +142,9 @@ START_TEST(memory)
 
     for (int i = 0; i < 4; i++) {
         rensei_cache_t *c = new_cache(sizes[i]);
-        apr_size_t room = sizes[i] / RENSEI_CACHE_VALUE_MAX;
+        apr_size_t room = sizes[i] / VALUE_MAX;
         unsigned names = (unsigned)room * 8, kept;
-        char value[RENSEI_CACHE_VALUE_MAX] = "v";
+        char value[VALUE_MAX] = "v";
 
         for (unsigned n = 0; n < names; n++) {
             rensei_cache_put(c, name_of(c, n), value, sizeof(value));
@@ -172,8 +180,12 @@ START_TEST(keyed_names)
     ck_assert(a.w[0] != a.w[1]);
     e = name_of(c, 1);
     ck_assert(a.w[0] == e.w[0] && a.w[1] == e.w[1]);
-    b = rensei_cache_name(c, "", 0);
+    b = rensei_cache_name(c, 1, "", 0);
     ck_assert(b.w[0] != a.w[0]);
+    /* one credential, two virtual hosts */
+    a = rensei_cache_name(c, 1, "token", 5);
+    b = rensei_cache_name(c, 2, "token", 5);
+    ck_assert(a.w[0] != b.w[0] && a.w[1] != b.w[1]);
 }
 END_TEST
 
@@ -198,7 +210,7 @@ typedef struct worker_t {
 static void use_cache(worker_t *w, unsigned n)
 {
     rensei_cache_t *c = w->shared->cache;
-    unsigned char value[RENSEI_CACHE_VALUE_MAX], out[RENSEI_CACHE_VALUE_MAX];
+    unsigned char value[VALUE_MAX], out[VALUE_MAX];
     apr_size_t len = rensei_cache_get(c, name_of(c, n), out);
 
     if (len > 0) {
@@ -206,7 +218,7 @@ static void use_cache(worker_t *w, unsigned n)
         w->hits++;
         w->errors += memcmp(out, value, len) != 0;
     }
-    len = 1 + (w->seed >> 8) % RENSEI_CACHE_VALUE_MAX;
+    len = 1 + (w->seed >> 8) % VALUE_MAX;
     memset(value, (int)n, len);
     w->errors += !rensei_cache_put(c, name_of(c, n), value, len);
     if (n % 16 == 0) {

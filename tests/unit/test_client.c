@@ -535,6 +535,28 @@ END_TEST
 
 /* --- changing --- */
 
+/* Whether a token is stale is told by updated_at alone, also where two gateways
+ * change a client in one millisecond, or the second one's clock is behind. */
+START_TEST(each_change_is_a_later_version)
+{
+    rensei_org_t org = test_org("Acme");
+    rensei_client_t c = test_client(&org, "c", "workers:read", NULL);
+    apr_int64_t before = c.updated_at;
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        test_later(i == 2 ? -3600 : 0);
+        ck_assert_ok(update(&org, c.id, "{\"name\":\"new\"}"), err);
+        ck_assert_int_eq(got.updated_at, before + 1);
+        before = got.updated_at;
+    }
+    ck_assert_ok(rensei_client_revoke(&got, test_store(), org.id, c.id, NULL,
+                                      &test_actor, test_pool, &err),
+                 err);
+    ck_assert_int_eq(got.updated_at, before + 1);
+}
+END_TEST
+
 START_TEST(updated)
 {
     rensei_org_t org = test_org("Acme");
@@ -805,7 +827,7 @@ START_TEST(json_of_a_client)
     json =
         rensei_json_own(rensei_client_json(&got, NULL, test_pool), test_pool);
     ck_assert_ptr_null(json_object_get(json, "clientSecret"));
-    ck_assert_int_eq(json_object_size(json), 23);
+    ck_assert_int_eq(json_object_size(json), 24);
 }
 END_TEST
 
@@ -831,6 +853,7 @@ Suite *suite_client(void)
     tcase_add_test(tc, filters);
     tcase_add_test(tc, bad_filters);
     tcase_add_test(tc, rare_clients_are_found_page_by_page);
+    tcase_add_test(tc, each_change_is_a_later_version);
     tcase_add_test(tc, updated);
     tcase_add_test(tc, update_keeps_the_status);
     tcase_add_test(tc, scopes_that_stay_need_no_grantor);

@@ -285,7 +285,7 @@ static const char *ended;
 
 static apr_status_t revoke_as(const char *of, const char *by, const char *token)
 {
-    rensei_revoker_t who = {of, by, test_actor};
+    rensei_revoker_t who = {of, by, test_actor, NULL};
 
     ended = "unset";
     return rensei_introspect_revoke(&ended, test_store(), issuer.ring, &expect,

@@ -837,6 +837,47 @@ static void add_time(Suite *s)
     tcase_add_test(tc, time_bad);
 }
 
+START_TEST(spans_of_time)
+{
+    static const struct {
+        const char *text;
+        apr_int64_t seconds; /* 0: refused */
+        const char *again;
+    } rows[] = {{"45d", 45 * 86400, "45d"},
+                {"12h", 43200, "12h"},
+                {"30m", 1800, "30m"},
+                {"90s", 90, "90s"},
+                {"90", 90, "90s"},
+                {"1440m", 86400, "1d"},
+                {"3650d", 315360000, "3650d"},
+                {"3651d", 0, NULL},
+                {"99999999999999999999d", 0, NULL},
+                {"0d", 0, NULL},
+                {"-1d", 0, NULL},
+                {"1.5d", 0, NULL},
+                {"d", 0, NULL},
+                {"", 0, NULL},
+                {"1w", 0, NULL},
+                {"1 d", 0, NULL},
+                {"1dd", 0, NULL},
+                {"1D", 0, NULL}};
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        apr_int64_t got = 0;
+        int is =
+            rensei_duration_parse(&got, rows[i].text, strlen(rows[i].text));
+
+        ck_assert_msg(is == (rows[i].seconds != 0), "%s", rows[i].text);
+        if (is) {
+            ck_assert_int_eq(got, rows[i].seconds);
+            ck_assert_str_eq(rensei_duration_text(got, test_pool),
+                             rows[i].again);
+        }
+    }
+}
+END_TEST
+
 Suite *suite_json(void)
 {
     TCase *tc;
@@ -852,6 +893,7 @@ Suite *suite_json(void)
     tcase_add_test(tc, elements);
     tcase_add_test(tc, unescape);
     tcase_add_test(tc, integers);
+    tcase_add_test(tc, spans_of_time);
     add_jansson(s);
     add_time(s);
     return s;

@@ -240,7 +240,8 @@ END_TEST
 START_TEST(json_of_both)
 {
     rensei_org_t org = {"org_1", "A\"b", "active", APR_INT64_C(1769860800000)};
-    rensei_workspace_t ws = {"ws_1", "org_1", "w", APR_INT64_C(1769860800000)};
+    rensei_workspace_t ws = {"ws_1", "org_1", "w", "suspended",
+                             APR_INT64_C(1769860800000)};
     json_t *o = rensei_json_own(rensei_org_json(&org, test_pool), test_pool);
     json_t *w =
         rensei_json_own(rensei_workspace_json(&ws, test_pool), test_pool);
@@ -251,7 +252,8 @@ START_TEST(json_of_both)
                   "\"active\",\"createdAt\":\"2026-01-31T12:00:00.000Z\"}")));
     ck_assert(json_equal(
         w, test_json("{\"workspaceId\":\"ws_1\",\"orgId\":\"org_1\",\"name\":"
-                     "\"w\",\"createdAt\":\"2026-01-31T12:00:00.000Z\"}")));
+                     "\"w\",\"status\":\"suspended\",\"createdAt\":"
+                     "\"2026-01-31T12:00:00.000Z\"}")));
 }
 END_TEST
 

@@ -171,7 +171,7 @@ START_TEST(all_else_is_as_it_was)
     ck_assert_str_eq(test_sql_lines("SELECT version FROM rensei_schema "
                                     "ORDER BY version",
                                     0),
-                     "1\n2");
+                     "1\n2\n3");
 }
 END_TEST
 

@@ -51,7 +51,7 @@ static rensei_code_e assign(rensei_class_e cls, const char *want,
 static rensei_code_e assign_by(rensei_class_e cls, const char *want,
                                rensei_class_e giver, const char *held)
 {
-    rensei_grantor_t by = {giver, set_of(held)};
+    rensei_grantor_t by = {.cls = giver, .held = set_of(held)};
 
     return assign(cls, want, &by);
 }
@@ -285,6 +285,39 @@ START_TEST(assign_unparsed)
 }
 END_TEST
 
+/* What the gateway remembers of a credential is the text: it gives the same
+ * answers as the set. */
+START_TEST(text_as_set)
+{
+    static const char *const held[] = {"",
+                                       "sessions:read",
+                                       "*",
+                                       "org:read *",
+                                       "sessions:read workers:read",
+                                       "sessions:reader",
+                                       "xsessions:read"};
+    static const char *const scope[] = {
+        "sessions:read", "workers:read", "org:read", "*", "sessions:rea", ""};
+    const rensei_vocab_t *v = rensei_vocab_default();
+    rensei_scopes_t set;
+
+    for (int i = 0; i < 7; i++) {
+        rensei_scopes_split(&set, held[i], strlen(held[i]), test_pool);
+        ck_assert_str_eq(rensei_scopes_text(&set, test_pool), held[i]);
+        for (int j = 0; j < 6; j++) {
+            for (int cls = RENSEI_CLASS_M2M; cls <= RENSEI_CLASS_WORKER;
+                 cls++) {
+                ck_assert_int_eq(
+                    rensei_scope_granted_text(v, cls, rensei_str(held[i]),
+                                              rensei_str(scope[j])),
+                    granted(cls, held[i], scope[j]));
+            }
+        }
+    }
+    ck_assert(granted(RENSEI_CLASS_M2M, held[4], scope[1]));
+}
+END_TEST
+
 Suite *suite_scope(void)
 {
     TCase *tc;
@@ -301,5 +334,6 @@ Suite *suite_scope(void)
     tcase_add_test(tc, assign_vocabulary);
     tcase_add_test(tc, assign_registration);
     tcase_add_test(tc, assign_unparsed);
+    tcase_add_test(tc, text_as_set);
     return s;
 }

@@ -216,7 +216,7 @@ rensei_scopes_t test_scopes(const char *text)
 
 rensei_grantor_t test_grantor(rensei_class_e cls, const char *scopes)
 {
-    return (rensei_grantor_t){cls, test_scopes(scopes)};
+    return (rensei_grantor_t){.cls = cls, .held = test_scopes(scopes)};
 }
 
 json_t *test_json(const char *text)

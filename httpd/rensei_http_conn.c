@@ -1,0 +1,214 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+#include "rensei_http_conn.h"
+#include "rensei_http_log.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CONN_KEY "rensei:conn"
+#define NOTES_KEY "rensei:files:1"
+#define NOTES_MAX 16
+
+/* Of the process and its children, for all our modules. */
+typedef struct note_t {
+    const char *path;
+    apr_uint64_t device, file;
+} note_t;
+
+typedef struct notes_t {
+    int count;
+    note_t note[NOTES_MAX];
+} notes_t;
+
+static notes_t *notes_of(const server_rec *s)
+{
+    void *notes = NULL;
+
+    apr_pool_userdata_get(&notes, NOTES_KEY, s->process->pool);
+    return notes;
+}
+
+static note_t *note_find(notes_t *notes, const char *path)
+{
+    int i;
+
+    for (i = 0; notes && i < notes->count; i++) {
+        if (strcmp(notes->note[i].path, path) == 0) {
+            return &notes->note[i];
+        }
+    }
+    return NULL;
+}
+
+static int file_see(apr_uint64_t *device, apr_uint64_t *file, const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        return 0;
+    }
+    *device = (apr_uint64_t)st.st_dev;
+    *file = (apr_uint64_t)st.st_ino;
+    return 1;
+}
+
+void rensei_http_conn_note(const char *path, server_rec *s)
+{
+    apr_pool_t *pool = s->process->pool;
+    notes_t *notes = notes_of(s);
+    char *real = realpath(path, NULL);
+    note_t *note = real ? note_find(notes, real) : NULL;
+
+    if (!notes) {
+        notes = apr_pcalloc(pool, sizeof(*notes));
+        apr_pool_userdata_set(notes, NOTES_KEY, apr_pool_cleanup_null, pool);
+    }
+    if (real && !note && notes->count < NOTES_MAX) {
+        note = &notes->note[notes->count++];
+        note->path = apr_pstrdup(pool, real);
+    }
+    if (note) {
+        file_see(&note->device, &note->file, real);
+    }
+    free(real);
+}
+
+static apr_status_t away(rensei_err_t *err, const char *cause)
+{
+    rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                   "The store is not available at the moment.");
+    err->cause = cause;
+    return APR_EGENERAL;
+}
+
+/* Which file mod_dbd has opened cannot be seen. But it opened it after httpd
+ * was started: if the file of then is still there, it was that one. */
+static void file_of_start(rensei_http_conn_t *c, const server_rec *s)
+{
+    const note_t *note = note_find(notes_of(s), c->path);
+
+    if (note) {
+        c->device = note->device;
+        c->file = note->file;
+    }
+    else {
+        file_see(&c->device, &c->file, c->path);
+    }
+}
+
+static apr_status_t conn_make(rensei_http_conn_t **out, ap_dbd_t *dbd,
+                              server_rec *s, apr_pool_t *p, rensei_err_t *err)
+{
+    rensei_http_conn_t *c = apr_pcalloc(dbd->pool, sizeof(*c));
+    rensei_store_t *st;
+    const char *path = NULL;
+    apr_status_t rv;
+
+    c->driver = dbd->driver;
+    c->handle = dbd->handle;
+    c->prepared = dbd->prepared;
+    c->pool = dbd->pool;
+    rensei_store_lazy(&st, NULL, NULL, rensei_sys_default(), p);
+    rv = rensei_store_attach(st, c->driver, c->handle, c->prepared, c->pool, p,
+                             err);
+    if (rv == APR_SUCCESS) {
+        rv = rensei_store_file(&path, st, p, err);
+    }
+    if (rv != APR_SUCCESS) {
+        return away(err, err->cause ? err->cause : err->text);
+    }
+    if (path && *path) {
+        c->path = apr_pstrdup(c->pool, path);
+        file_of_start(c, s);
+    }
+    apr_hash_set(dbd->prepared, CONN_KEY, APR_HASH_KEY_STRING, c);
+    *out = c;
+    return APR_SUCCESS;
+}
+
+static apr_status_t handle_close(void *data)
+{
+    rensei_http_conn_t *c = data;
+
+    return apr_dbd_close(c->driver, c->handle);
+}
+
+/* Opens the file that is there now. Between two looks that show the same file
+ * it was that one. */
+static apr_status_t reopen(rensei_http_conn_t *c, ap_dbd_t *dbd, apr_pool_t *p,
+                           rensei_err_t *err)
+{
+    rensei_http_conn_t *old = c->replaced ? c : NULL;
+    rensei_http_conn_t fresh = *c;
+    const char *cause = NULL;
+
+    apr_pool_create(&fresh.pool, dbd->pool);
+    if (!file_see(&fresh.device, &fresh.file, c->path) ||
+        apr_dbd_open_ex(c->driver, fresh.pool, c->path, &fresh.handle,
+                        &cause) != APR_SUCCESS) {
+        cause = cause ? apr_pstrdup(p, cause) : "the store's file is gone";
+        apr_pool_destroy(fresh.pool);
+        return away(err, cause);
+    }
+    if (!rensei_http_conn_current(&fresh)) {
+        apr_dbd_close(c->driver, fresh.handle);
+        apr_pool_destroy(fresh.pool);
+        return away(err, "the store's file is being replaced");
+    }
+    if (old) {
+        apr_pool_destroy(old->pool);
+    }
+    fresh.prepared = apr_hash_make(fresh.pool);
+    fresh.ready = 0;
+    fresh.replaced = 1;
+    *c = fresh;
+    apr_pool_cleanup_register(c->pool, c, handle_close, apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}
+
+static apr_status_t renew(rensei_http_conn_t *c, ap_dbd_t *dbd, server_rec *s,
+                          apr_pool_t *p, rensei_err_t *err)
+{
+    struct stat st;
+    apr_status_t rv;
+
+    if (stat(c->path, &st) != 0) {
+        return away(err,
+                    apr_psprintf(p, "the store's file %s is gone", c->path));
+    }
+    rv = reopen(c, dbd, p, err);
+    if (rv == APR_SUCCESS) {
+        ap_log_error(RSLOG_MARK, APLOG_NOTICE, 0, s,
+                     RSLOG(0120) "the store's file was replaced: a connection "
+                                 "goes on with the new %s",
+                     c->path);
+    }
+    return rv;
+}
+
+apr_status_t rensei_http_conn_get(rensei_http_conn_t **out, ap_dbd_t *dbd,
+                                  server_rec *s, apr_pool_t *p,
+                                  rensei_err_t *err)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    *out = apr_hash_get(dbd->prepared, CONN_KEY, APR_HASH_KEY_STRING);
+    if (!*out) {
+        rv = conn_make(out, dbd, s, p, err);
+    }
+    if (rv == APR_SUCCESS && !rensei_http_conn_current(*out)) {
+        rv = renew(*out, dbd, s, p, err);
+    }
+    return rv;
+}
+
+int rensei_http_conn_current(const rensei_http_conn_t *c)
+{
+    apr_uint64_t device, file;
+
+    return !c->path || (file_see(&device, &file, c->path) &&
+                        device == c->device && file == c->file);
+}

@@ -1,0 +1,49 @@
+/* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * A connection of mod_dbd's pool, as our modules use it: is it ready (settings,
+ * migrations), and is the SQLite file it is on still the one by that name?
+ *
+ * Who has a file open goes on with it when it was removed, or another one was
+ * put in its place: what he writes then is acknowledged, and lost. mod_dbd
+ * does not look, and lets nobody drop a connection; so where the file was
+ * replaced, our modules open the new one beside mod_dbd's, which stays for
+ * those who have statements prepared on it. Where there is none, the store is
+ * away.
+ */
+#ifndef RENSEI_HTTP_CONN_H
+#define RENSEI_HTTP_CONN_H
+
+#include "rensei_store.h"
+
+#include <httpd.h>
+#include <mod_dbd.h>
+
+typedef struct rensei_http_conn_t {
+    const apr_dbd_driver_t *driver;
+    apr_dbd_t *handle;
+    apr_hash_t *prepared;
+    apr_pool_t *pool; /* all of these live as long as it */
+    const char *path; /* of the SQLite file; NULL: PostgreSQL */
+    apr_uint64_t device, file;
+    int ready;    /* for the caller: what is done once for a connection */
+    int replaced; /* not the file that was there when httpd was started */
+} rensei_http_conn_t;
+
+/** In post_config: notes which file is there, before anybody opens it. */
+void rensei_http_conn_note(const char *path, server_rec *s);
+
+/** The connection for what mod_dbd gave, on the file that is there now. Kept
+ * in dbd->prepared, so that all our modules share it.
+ * @param p for temporary work
+ * @return err UNAVAILABLE with the cause */
+apr_status_t rensei_http_conn_get(rensei_http_conn_t **out, ap_dbd_t *dbd,
+                                  server_rec *s, apr_pool_t *p,
+                                  rensei_err_t *err);
+
+/** Is the file still that one? Once this was true after a statement was run,
+ * `renseictl db restore` leaves the file alone while the connection is open:
+ * SQLite holds a lock on it. */
+int rensei_http_conn_current(const rensei_http_conn_t *c);
+
+#endif
