@@ -4,7 +4,9 @@
     make && /usr/bin/python3 -m pytest tests/e2e -q
 
 RENSEI_BUILD says where the modules and renseictl are (default: build/),
-RENSEI_E2E_STORE which kind of store is under test (default: sqlite)."""
+RENSEI_E2E_STORE which kind of store is under test: sqlite (the default) or
+pgsql. A test runs over each of them, unless it is marked only(kind, "why"):
+what has nothing to do with the store runs once, over sqlite."""
 
 import sys
 
@@ -17,24 +19,46 @@ from harness.node import Node  # noqa: E402
 from harness.world import World  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "only(kind, why): runs over that kind of store alone")
+
+
+def _is_for_this_store(item):
+    for mark in item.iter_markers("only"):
+        kind, _why = mark.args
+        assert kind in store.KINDS, item.nodeid
+        if kind != store.kind():
+            return False
+    return True
+
+
+def pytest_collection_modifyitems(config, items):
+    kept = [item for item in items if _is_for_this_store(item)]
+    config.hook.pytest_deselected(
+        items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
 class Launcher:
     """Starts what a test module needs, and ends it in reverse order."""
 
     def __init__(self):
         self._open = []
 
-    def _kept(self, thing):
+    def kept(self, thing):
+        """Closes it at the end, too."""
         self._open.append(thing)
         return thing
 
-    def store(self):
-        return self._kept(store.new())
+    def store(self, of=None, empty=False):
+        return self.kept(store.new(of, empty))
 
     def backend(self):
-        return self._kept(backend.Backend())
+        return self.kept(backend.Backend())
 
     def httpd(self, conf, start=True, **more):
-        server = self._kept(httpd.Httpd(conf, **more))
+        server = self.kept(httpd.Httpd(conf, **more))
         return server.start() if start else server
 
     def close(self):
@@ -72,6 +96,7 @@ def clean_logs():
         if server.process.poll() is not None:
             problems.append(f"httpd ended: {server.process.returncode}")
         problems += server.check_logs()
+        problems += server.store.check_log() if server.store else []
     assert not problems, "\n".join(problems)
 
 

@@ -772,7 +772,7 @@ def test_who_did_what_and_from_where(a, world):
         for event in events:
             assert set(event) == {"id", "event", "at", "actor", "actorType",
                                   "target", "orgId", "ip", "requestId",
-                                  "details"}
+                                  "details", "seq", "hash"}
             assert event["id"].startswith("evt_")
             assert event["actor"] == world.a.admin.id
             assert event["actorType"] == "api_key"

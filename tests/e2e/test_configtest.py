@@ -9,6 +9,9 @@ import pytest
 
 from harness import conf, where
 
+pytestmark = pytest.mark.only(
+    "sqlite", "what a configuration says, before there is a store")
+
 DBD = 'DBDriver sqlite3\nDBDParams "@DIR@/store.db"\n'
 BEARER = conf.protected("/x")
 LITERAL = "4e1c0b7a-this-is-a-literal-secret-of-an-admin"
@@ -371,9 +374,27 @@ def test_the_cache_is_the_main_servers(refused):
     "RenseiBaseURL https://x", "RenseiClockSkew 5",
     "RenseiScopes m2m a:b", "RenseiRevocation expiry",
     "RenseiMaxStaleness 5", "RenseiThrottle 5/5",
+    "RenseiExpiryNotice 14d",
     "RenseiTokenLifetime 60"])
 def test_a_server_directive_in_a_location(refused, line):
     refused(conf.protected("/x", line), line.split()[0], "not allowed")
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "0d", "-1d", "2w", "1.5d",
+                                   "3651d", '""', "99999999999999999999d"])
+def test_a_notice_that_is_no_time(refused, value):
+    refused(f"RenseiExpiryNotice {value}\n" + conf.TOKEN,
+            "RenseiExpiryNotice", "14d")
+
+
+def test_notices_and_their_header(accepted, refused):
+    for value in ("14d", "12h", "30m", "90s", "3600", "off", "Off"):
+        accepted(f"RenseiExpiryNotice {value}\n" + conf.TOKEN)
+    accepted(conf.protected("/x", "RenseiExpiryHeader On"))
+    refused(conf.protected("/x", "RenseiExpiryHeader maybe"),
+            "RenseiExpiryHeader")
+    refused("RenseiExpiryHeader On\n" + conf.TOKEN, "RenseiExpiryHeader",
+            "not allowed")
 
 
 def test_no_store(refused):

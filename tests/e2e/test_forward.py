@@ -5,6 +5,8 @@ import pytest
 
 from harness import conf, jwt
 
+pytestmark = pytest.mark.only("sqlite", "what a backend is sent")
+
 READ, WRITE = "sessions:read", "sessions:write"
 NAMES = ["sub", "org", "workspace", "scopes", "kind", "credential"]
 

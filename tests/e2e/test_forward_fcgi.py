@@ -7,12 +7,14 @@ import pytest
 from harness import conf, httpd
 from harness.fcgi import Fcgi
 
+pytestmark = pytest.mark.only("sqlite", "what a backend is sent")
+
 READ, AGENTS = "sessions:read", "agents:read"
 
 
 @pytest.fixture(scope="module")
 def gate(launch, world):
-    application = launch._kept(Fcgi())
+    application = launch.kept(Fcgi())
     stock = list(httpd.STOCK)
     httpd.STOCK += ["proxy_fcgi", "cache", "cache_disk"]
     try:

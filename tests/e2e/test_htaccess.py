@@ -6,6 +6,8 @@ import pytest
 
 from harness import conf
 
+pytestmark = pytest.mark.only("sqlite", "where directives may stand")
+
 READ = "sessions:read"
 
 

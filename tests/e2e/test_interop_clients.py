@@ -24,6 +24,9 @@ from harness.oauth import (ASSERTION, INTROSPECT, JWKS, REVOKE, TOKEN, WHOAMI,
                            active, assertion_claims, new_key, public, sign)
 from harness.store import Client
 
+pytestmark = pytest.mark.only(
+    "sqlite", "what an answer looks like, wherever it was recorded")
+
 SCOPE = "workers:read sessions:read"
 READ = "sessions:read"
 GO = Path(__file__).parent / "go" / "client.go"

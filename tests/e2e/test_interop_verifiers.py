@@ -14,6 +14,9 @@ from harness.httpd import DENIALS
 from harness.oauth import (INTROSPECT, JWKS, METADATA, new_key, revoked,
                            sign)
 
+pytestmark = pytest.mark.only(
+    "sqlite", "what a token looks like, wherever it was recorded")
+
 READ = "sessions:read"
 OTHER = "https://other.example/"
 MODULES = ("auth_openidc", "oauth2")

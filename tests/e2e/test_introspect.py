@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 
 from harness import conf, jwt, known_secrets
-from harness.admin import CLIENTS, Admin, now_ms
+from harness.admin import CLIENTS, Admin, noted, now_ms
 from harness.oauth import (INACTIVE, INTROSPECT, Crowd, active, credentials,
                            introspect)
 from harness.store import Client, Key
@@ -299,6 +299,28 @@ def test_dead_at_once_in_every_child(gate, world, admin, caller):
         admin.ok("PATCH", f"{CLIENTS}/{paused.id}", {"status": "active"})
         assert crowd.active(caller, cases[1][0]) == {True}
         assert crowd.active(caller, kept) == {True}
+
+
+def test_a_caller_who_is_revoked_asks_no_more(gate, world, client):
+    """At the token endpoint a client may be known from memory, because its
+    token is recorded only if the store agrees; here nothing comes after. Who
+    is revoked where this server does not see it, and asks before it has
+    followed, learns nothing."""
+    token = gate.token(client)
+
+    def ask(wire, by):
+        return wire.post(INTROSPECT, basic=tuple(by),
+                         form={"token": token}).status
+
+    with Crowd(gate) as crowd:
+        # several: now and then the server follows before the first one asks
+        for by in [world.a.client() for _ in range(4)]:
+            for wire in crowd.wires * 2:  # each child remembers him
+                assert ask(wire, by) == 200
+            world.store.ctl("m2m-clients", "revoke", by.id, "--org",
+                            world.a.id)
+            assert {ask(wire, by) for wire in crowd.wires} == {401}
+    assert active(gate, world.a.admin, token)
 
 
 def test_a_client_that_expires(gate, admin, caller):
@@ -633,8 +655,8 @@ def test_503_while_the_store_is_out_of_order(launch_here):
 def test_that_an_org_key_is_in_use_is_noted(gate, world, admin):
     key = world.a.key("org:read")
     assert active(gate, key, key.token)
-    shown = admin.ok("GET", f"{admin.keys}/{key.id}")
-    assert shown["lastUsedAt"]
+    assert noted(lambda: admin.ok("GET", f"{admin.keys}/{key.id}")
+                 ["lastUsedAt"])
 
 
 def test_asking_is_no_use_of_a_key(gate, world, admin, caller):

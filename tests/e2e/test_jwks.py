@@ -10,6 +10,8 @@ from authlib.jose import JsonWebKey, JsonWebToken
 from harness import conf, jwt, where
 from harness.oauth import ALGS, JWKS, new_key
 
+pytestmark = pytest.mark.only("sqlite", "documents made of the configuration")
+
 READ = "sessions:read"
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 

@@ -25,6 +25,8 @@ import pytest
 
 from harness import where
 
+pytestmark = pytest.mark.only("sqlite", "make run has a SQLite store")
+
 needs_root = pytest.mark.skipif(not where.AS_ROOT, reason="only root may")
 SETTINGS = ("RUN_DIR", "PORT", "CONF", "BUILD", "M2M_JWT_SECRET",
             "M2M_TOKEN_LIFETIME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")

@@ -6,6 +6,8 @@ import pytest
 from harness import conf, where
 from harness.oauth import ALGS, METADATA, new_key
 
+pytestmark = pytest.mark.only("sqlite", "documents made of the configuration")
+
 METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 ENDPOINTS = {"token": "/api/oauth/token",
              "introspection": "/api/oauth/introspect",

@@ -19,6 +19,9 @@ from authlib.jose import JsonWebKey
 
 from harness import where
 
+pytestmark = pytest.mark.only(
+    "sqlite", "the tool itself, on a file; all other tests use it on theirs")
+
 TOOL = where.tool()
 OK, FAILED, USAGE, NOT_FOUND, REFUSED = range(5)
 KEY = re.compile(r"rsk_live_[0-9a-f]{64}")
@@ -126,14 +129,19 @@ def commands():
 
 def test_help_lists_every_command():
     assert [" ".join(c) for c in commands()] == [
-        "org create", "org list", "org suspend", "org resume",
-        "org api-keys create", "org api-keys list", "org api-keys revoke",
-        "workspace create", "workspace list",
+        "org create", "org list", "org suspend", "org resume", "org delete",
+        "org api-keys create", "org api-keys list", "org api-keys update",
+        "org api-keys rotate", "org api-keys revoke",
+        "workspace create", "workspace list", "workspace suspend",
+        "workspace resume", "workspace delete",
         "m2m-clients create", "m2m-clients list", "m2m-clients revoke",
         "m2m-clients revoke-tokens", "m2m-clients rotate start",
         "m2m-clients rotate complete", "m2m-clients rotate cancel",
-        "audit", "db init", "db migrate", "db check", "secret new",
-        "signing-key new", "signing-key list"]
+        "workers list", "workers show", "workers revoke",
+        "credentials", "audit", "audit list", "audit verify",
+        "audit export", "audit prune", "db init", "db migrate", "db check",
+        "db backup", "db restore",
+        "secret new", "signing-key new", "signing-key list"]
 
 
 def test_every_command_has_help_with_an_example(bare):
@@ -160,6 +168,19 @@ def test_each_level_has_help_of_its_own(bare, level, has, lacks):
 
 def test_help_needs_no_store_and_no_arguments(bare):
     assert bare.run("org", "api-keys", "create", "--help").returncode == OK
+
+
+@pytest.mark.parametrize("words", [
+    [], ["db"], ["org", "api-keys"], ["org", "delete"], ["org", "create", "x"]])
+def test_help_is_a_word_too(bare, words):
+    done = bare.run("help", *words)
+    assert done.returncode == OK and done.stdout.startswith("usage: ")
+    assert done.stdout == bare.run(*words, "--help").stdout
+
+
+def test_help_is_a_name_where_a_name_is_due(ctl):
+    assert "help" in ctl.run("org", "create", "help").stdout
+    assert 'no command "org help"' in ctl.refused(USAGE, "org", "help")
 
 
 @pytest.mark.parametrize("args, says", [
@@ -511,6 +532,24 @@ def test_workspaces_belong_to_their_organisation(ctl, acme, bolt):
     assert ctl.json("workspace", "list", "--org", acme)["workspaces"] == [made]
 
 
+def test_what_was_deleted_is_counted_for_people(ctl, acme):
+    ctl.json("workspace", "create", "--org", "acme", "main")
+    ctl.json("workspace", "suspend", "--org", "acme", "main")
+    table = ctl.run("workspace", "list", "--org", "acme").stdout
+    assert "suspended" in table
+    ctl.refused(USAGE, "workspace", "delete", "--org", "acme", "main")
+    assert "--confirm" in ctl.refused(
+        REFUSED, "workspace", "delete", "--org", "acme", "main", "--confirm",
+        "other")
+    said = ctl.run("workspace", "delete", "--org", "acme", "main",
+                   "--confirm", "main").stdout
+    assert re.search(r"(?m)^Clients +0$", said), said
+    ctl.json("org", "suspend", "acme")
+    said = ctl.run("org", "delete", "acme", "--confirm", "acme").stdout
+    assert re.search(r"(?m)^Workspaces +0$", said), said
+    ctl.refused(NOT_FOUND, "org", "delete", "acme", "--confirm", "acme")
+
+
 def test_tables_are_for_people(ctl):
     ctl.json("org", "create", "Zürich")
     ctl.json("org", "create", "zwei")
@@ -624,6 +663,50 @@ def test_key_revoke(ctl, acme, bolt):
     active = ctl.json("org", "api-keys", "list", "--org", acme, "--status",
                       "active")["keys"]
     assert active == []
+
+
+def test_key_update(ctl, acme, bolt):
+    made = ctl.key(acme)
+    update = ("org", "api-keys", "update", made["keyId"])
+    ctl.refused(NOT_FOUND, *update, "--name", "x", "--org", bolt)
+    new = ctl.json(*update, "--name", "new", "--owner", "bob", "--scopes",
+                   "org:read")
+    assert (new["name"], new["owner"], new["scopes"]) == (
+        "new", "bob", ["org:read"])
+    assert "token" not in new
+    ctl.refused(REFUSED, *update, "--no-owner")
+    ctl.refused(REFUSED, *update, "--scopes", "no:such")
+    for args in ((), ("--owner", "x", "--no-owner")):
+        ctl.refused(USAGE, *update, *args)
+    ctl.json("org", "api-keys", "revoke", made["keyId"])
+    ctl.refused(REFUSED, *update, "--name", "x")
+    events = ctl.json("audit", "--org", acme, "--event", "api_key.updated")
+    assert [e["details"]["fields"] for e in events["events"]] == [
+        ["name", "owner", "scopes"]]
+
+
+def test_key_rotate(ctl, acme, bolt):
+    made = ctl.key(acme)
+    rotate = ("org", "api-keys", "rotate", made["keyId"])
+    ctl.refused(NOT_FOUND, *rotate, "--grace", "0", "--org", bolt)
+    for grace in ("31d", "-1", "soon", "", "1w", "0s"):
+        ctl.refused(USAGE, *rotate, "--grace", grace)
+    ctl.refused(USAGE, *rotate)
+    path = ctl.folder / "new.key"
+    new = ctl.json(*rotate, "--grace", "7d", "--secret-file", path)
+    assert "token" not in new and KEY.fullmatch(path.read_text())
+    assert path.read_text() != made["token"]
+    assert new["previousEndsAt"] and new["keyId"] == made["keyId"]
+    # the file goes again where no key was made for it
+    path.unlink()
+    assert "grace" in ctl.refused(REFUSED, *rotate, "--grace", "1h",
+                                  "--secret-file", path)
+    assert not path.exists()
+    text = ctl.run(*rotate, "--grace", "0").stdout
+    assert KEY.search(text) and "Old one ends" in text
+    events = ctl.json("audit", "--org", acme, "--event", "api_key.rotated")
+    assert [e["details"]["graceSeconds"] for e in events["events"]] == [
+        0, 604800]
 
 
 def test_a_key_is_found_without_its_organisation(ctl, acme, bolt):

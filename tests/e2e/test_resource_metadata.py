@@ -7,6 +7,8 @@ import pytest
 
 from harness import conf
 
+pytestmark = pytest.mark.only("sqlite", "documents made of the configuration")
+
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 CONF = conf.API + f"""
 <Location "{WELL_KNOWN}">

@@ -71,6 +71,27 @@ def test_each_way_of_asking(gate, world):
         assert status(gate, token) == 401
 
 
+def test_a_workspaces_key_ends_no_token_beyond_it(gate, world):
+    """Bound to a workspace, a key ends nothing outside of it; by the token
+    itself it could."""
+    bound = world.a.key("*", workspace=world.a.workspace)
+    other = world.store.workspace(world.a.id, "not main")
+    before = len(ended(world.a))
+    for client in (world.a.client(), world.a.client(workspace=other)):
+        token = gate.token(client)
+        answer = revoke(gate, bound, token)
+        assert answer.error == (400, "invalid_grant"), answer
+        assert status(gate, token) == 200
+    assert len(ended(world.a)) == before
+    revoked(gate, world.a.admin, token)
+    assert status(gate, token) == 401
+    client = world.a.client(workspace=world.a.workspace)
+    for by in (bound, client, world.a.admin):
+        token = gate.token(client)
+        revoked(gate, by, token)
+        assert status(gate, token) == 401
+
+
 def test_at_once_in_every_child(gate, world):
     """Each child has the token's client in its cache when the token ends."""
     client = world.a.client()

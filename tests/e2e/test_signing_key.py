@@ -10,6 +10,8 @@ import pytest
 
 from harness import conf, jwt, where
 
+pytestmark = pytest.mark.only("sqlite", "files of keys")
+
 READ = "sessions:read"
 ALGS = {"ES256": ("EC", "ec_paramgen_curve:P-256"),
         "ES384": ("EC", "ec_paramgen_curve:P-384"),

@@ -27,8 +27,9 @@ def worker(gate, world, request):
                               **more)
         ident = "wkr_" + ULID + number
         world.store.connect().execute(
-            "INSERT OR REPLACE INTO rensei_workers (id, org_id, key_id, "
-            "hostname, max_agents, created_at) VALUES (?, ?, ?, 'h', 1, 1)",
+            "INSERT INTO rensei_workers (id, org_id, key_id, "
+            "hostname, max_agents, created_at) VALUES (?, ?, ?, 'h', 1, 1) "
+            "ON CONFLICT (id) DO UPDATE SET key_id = excluded.key_id",
             (ident, world.a.id, key.id))
         return ident, key, runtime(gate, world, ident, key.id)
     return made

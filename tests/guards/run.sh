@@ -44,7 +44,7 @@ for m in rensei_auth rensei_token rensei_admin; do
 done | check 'a module exports its record alone'
 
 # A directive that nobody can find, or that the sample configuration forgot.
-directives=$(grep -hoE '"Rensei[A-Za-z]+"' mod_rensei_*/*.[ch] | tr -d '"' | sort -u)
+directives=$(grep -hoE '"Rensei[A-Za-z]+"' lib/*.h mod_rensei_*/*.[ch] | tr -d '"' | sort -u)
 for d in $directives; do
     grep -q "^### $d\$" docs/directives.md || echo "$d: no section in docs/directives.md"
     grep -q "$d" conf.d/rensei.conf || echo "$d: not in conf.d/rensei.conf"
@@ -86,6 +86,15 @@ for f in tests/unit/test_*.c; do
         [ "$(grep -cw "$t" "$f")" -ge 2 ] || echo "$f: $t is not added to its case"
     done
 done | check 'each unit test is registered'
+
+# Once the schema has moved on, a store of the version before cannot be made
+# any more, and nobody knows whether an upgrade keeps what is in one.
+now=$(sed -n 's/^#define RENSEI_SCHEMA_VERSION //p' lib/rensei_schema.h)
+for v in $(seq 1 $((now - 1))); do
+    for f in tests/fixtures/schema-$v.sql tests/fixtures/schema-$v.json; do
+        [ -s "$f" ] || echo "$f is not there: make it with tests/fixtures/make.py of that version"
+    done
+done | check 'each earlier version of the schema has its fixture'
 
 # What is on a machine of ours is on no one else's.
 git grep -nE '(^|[^a-z])/(work|farm)/|/root/|TODO|FIXME|\bXXX\b' -- . ':!tests/guards/run.sh' ':!LICENSE' ':!tests/e2e/node/package-lock.json' |

@@ -51,6 +51,14 @@ def invalid(answer, field):
     assert field in answer.json["error_description"], answer
 
 
+def noted(ask, seconds=10):
+    """What ask() gives when it is something: uses are written in batches."""
+    deadline = time.monotonic() + seconds
+    while not (known := ask()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return known
+
+
 def now_ms():
     return int(time.time() * 1000)
 

@@ -37,6 +37,24 @@ WELL_KNOWN = r"""
 </LocationMatch>
 """
 
+WORKERS = """
+<Location "/v1/daemon/register">
+  SetHandler rensei-token
+</Location>
+<Location "/api/workers/register">
+  SetHandler rensei-token
+  AuthType Bearer
+  RenseiAccept registration
+  Require rensei-key-type worker_registration
+</Location>
+<LocationMatch "^/api/workers/[^/]+/refresh-token$">
+  SetHandler rensei-token
+  AuthType Bearer
+  RenseiAccept worker
+  Require valid-user
+</LocationMatch>
+"""
+
 API = TOKEN + WHOAMI + ADMIN
 
 # All that an issuer has.

@@ -353,6 +353,7 @@ class Httpd:
                     for number, since in self._expected.items()
                     if number not in log[since:]]
         fine = self._allowed | self._may | set(self._expected)
+        fine |= set(self.store.noise) if self.store else set()
         for line in fresh["error.log"].splitlines():
             if any(number in line for number in fine):
                 continue

@@ -34,7 +34,8 @@ def learn(value):
     if isinstance(value, dict):
         for name, member in value.items():
             if (name in ("access_token", "clientSecret", "nextClientSecret",
-                         "token", "client_secret", "secret")
+                         "token", "client_secret", "secret", "runtimeJwt",
+                         "runtimeToken")
                     and isinstance(member, str)):
                 add(member)
             else:

@@ -1,6 +1,9 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 """The store under test, made with renseictl as an operator would make it."""
 
+import atexit
+import contextlib
+import functools
 import json
 import os
 import shutil
@@ -24,12 +27,39 @@ class Store:
 
     spec = None  # as renseictl --store takes it
     driver = params = None  # as DBDriver and DBDParams take them
+    noise = ()  # what a server may log about it at present
 
     def dbd(self):
         """The lines that make it mod_dbd's."""
         return (f"DBDriver {self.driver}\n"
                 f'DBDParams "{self.params}"\n'
                 "DBDMin 1\nDBDKeep 4\nDBDMax 8\n")
+
+    def connect(self):
+        """Another program's connection to it; its execute() takes SQL that
+        both kinds know, with ? for the arguments."""
+        raise NotImplementedError
+
+    def dump(self):
+        """All that is in it, as text."""
+        raise NotImplementedError
+
+    def hold(self):
+        """A context in which another program is writing, and does not come
+        to an end: nobody else can write, all can read."""
+        raise NotImplementedError
+
+    def break_(self):
+        """Makes every statement fail, on connections old and new, until
+        mend()."""
+        raise NotImplementedError
+
+    def mend(self):
+        raise NotImplementedError
+
+    def check_log(self):
+        """What is wrong with what the database logged since the last call."""
+        return []
 
     def ctl(self, *args):
         """Runs renseictl --json as the server's account; its answer."""
@@ -73,26 +103,40 @@ def options(named):
 class Sqlite(Store):
     driver = "sqlite3"
 
-    def __init__(self):
+    def __init__(self, empty=False):
         self.folder = where.run_folder("store")
         self.params = str(self.folder / "store.db")
         self.spec = "sqlite3:" + self.params
-        self.ctl("db", "init")
+        if empty:
+            open(self.params, "xb").close()
+            where.own(self.params)
+        else:
+            self.ctl("db", "init")
         os.chmod(self.params, 0o600)
         self._kept = None
 
     def connect(self):
-        """Another program's connection to the same file. As root its -wal and
-        -shm must not be the first: the server's children could not open
-        them, so this is only for while a server runs."""
+        """As root its -wal and -shm must not be the first: the server's
+        children could not open them, so this is only for while a server
+        runs."""
         wire = sqlite3.connect(self.params, isolation_level=None, timeout=10)
         wire.execute("PRAGMA busy_timeout=10000")
         return wire
 
+    def dump(self):
+        return "\n".join(self.connect().iterdump())
+
+    @contextlib.contextmanager
+    def hold(self):
+        wire = self.connect()
+        wire.execute("BEGIN IMMEDIATE")
+        yield
+        wire.execute("ROLLBACK")
+        wire.close()
+
     def break_(self):
-        """Makes every statement fail, on connections old and new, until
-        mend(): the schema's text becomes nonsense. (Removing the file would
-        not do: an open connection goes on reading it.)"""
+        """The schema's text becomes nonsense. (Removing the file would not
+        do: an open connection goes on reading it.)"""
         wire = self.connect()
         self._kept = wire.execute(
             "SELECT rowid, sql FROM sqlite_master WHERE type='table'"
@@ -118,14 +162,106 @@ class Sqlite(Store):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-KINDS = {"sqlite": Sqlite}
+@functools.lru_cache(maxsize=None)
+def cluster():
+    """The PostgreSQL of this run of the tests."""
+    from .postgres import Cluster
+    made = Cluster()
+    atexit.register(made.close)
+    return made
 
 
-def new():
-    """A new store of the kind that RENSEI_E2E_STORE names: the one place
-    where it is chosen."""
-    kind = os.environ.get("RENSEI_E2E_STORE", "sqlite")
-    if kind not in KINDS:
-        raise SystemExit(f"RENSEI_E2E_STORE={kind}: the kinds of store are "
+class PgsqlWire:
+    """What sqlite3.Connection has, as far as the tests use it."""
+
+    def __init__(self, cluster_, database):
+        self._wire = cluster_.connect(database)
+
+    def execute(self, sql, args=()):
+        cursor = self._wire.cursor()
+        cursor.execute(sql.replace("%", "%%").replace("?", "%s"), args)
+        return cursor
+
+    def close(self):
+        self._wire.close()
+
+
+class Pgsql(Store):
+    """A database of its own, in a cluster that the tests started."""
+
+    driver = "pgsql"
+
+    def __init__(self, empty=False):
+        self.cluster = cluster()
+        self.database = self.cluster.create()
+        self.params = self.cluster.conninfo(self.database)
+        self.spec = "pgsql:" + self.params
+        if not empty:
+            self.ctl("db", "init")
+
+    def by_way_of(self, folder):
+        """The lines that make it mod_dbd's, over the socket in another
+        folder."""
+        return self.dbd().replace(f"host={self.cluster.folder}",
+                                  f"host={folder}")
+
+    def connect(self):
+        return PgsqlWire(self.cluster, self.database)
+
+    def _tables(self, wire):
+        return [name for name, in wire.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname='public'")]
+
+    def dump(self):
+        wire = self.connect()
+        rows = [str(row) for name in self._tables(wire)
+                for row in wire.execute(f"SELECT * FROM {name}")]
+        wire.close()
+        return "\n".join(rows)
+
+    @contextlib.contextmanager
+    def hold(self):
+        self.cluster.excuse(self.database)
+        wire = self.connect()
+        wire.execute("BEGIN")
+        wire.execute(f"LOCK TABLE {', '.join(self._tables(wire))} "
+                     "IN EXCLUSIVE MODE")
+        yield
+        wire.execute("ROLLBACK")
+        wire.close()
+
+    # mod_dbd says so for each request that gets no connection
+    CUT_OFF = ("AH00629", "AH00632", "AH00633", "AH00634", "AH00635",
+               "AH00639", "AH02655")
+
+    def break_(self):
+        self.noise = self.CUT_OFF  # to the end: an old child may say so late
+        self.cluster.shut(self.database)
+
+    def mend(self):
+        self.cluster.open(self.database)
+
+    def check_log(self):
+        return self.cluster.check_log()
+
+    def close(self):
+        self.cluster.drop(self.database)
+
+
+KINDS = {"sqlite": Sqlite, "pgsql": Pgsql}
+
+
+def kind():
+    """The kind that RENSEI_E2E_STORE names."""
+    named = os.environ.get("RENSEI_E2E_STORE", "sqlite")
+    if named not in KINDS:
+        raise SystemExit(f"RENSEI_E2E_STORE={named}: the kinds of store are "
                          + ", ".join(sorted(KINDS)))
-    return KINDS[kind]()
+    return named
+
+
+def new(of=None, empty=False):
+    """A new store, of the kind under test unless another is asked for: the
+    one place where it is chosen. empty: without its tables, for the server
+    to make."""
+    return KINDS[of or kind()](empty)
