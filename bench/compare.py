@@ -1,0 +1,190 @@
+# Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
+"""CPU, requests a second and latency, next to a bare server.
+
+A round takes a variant and its baseline, both up, and asks them in short
+windows A B B A (every second round B A A B), so that what the machine does to
+the one it does to the other. A ratio comes from one round; what is quoted is
+the median of the rounds, with the quartiles."""
+
+import os
+import statistics
+import time
+
+import servers
+import world
+from clients import Wire, wrk
+from servers import Server
+
+LAST = os.cpu_count() - 1
+# server and client on one core: CPU for each request, undisturbed by
+# interrupts between cores; on a core each: what it can serve, and how fast
+PINS = {"same": (LAST, LAST), "split": (0, LAST), "none": (None, None)}
+
+
+# ---- the gate ------------------------------------------------------------
+
+def altered(token):
+    """With another first letter of the signature."""
+    head, _, sig = token.rpartition(".")
+    return f"{head}.{'B' if sig[0] == 'A' else 'A'}{sig[1:]}"
+
+
+def bad_credentials(v):
+    """(what is wrong, the Authorization, the body) that must be refused."""
+    first = world.lines(v.cred, 1)[0]
+    out = [("none", None, v.body)]
+    if v.cred in world.SIGNED:
+        out += [("signature altered", altered(first), v.body),
+                ("no signature", first.rpartition(".")[0] + ".", v.body),
+                ("garbage", "Bearer abc", v.body)]
+    if v.cred == "hs256":
+        now = int(time.time())
+        out += [(what, "Bearer " + world.token(0, **wrong), v.body)
+                for what, wrong in (
+                    ("expired", {"iat": now - 7200, "exp": now - 3600}),
+                    ("without the scope", {"scopes": ["workers:read"]}),
+                    ("other secret", {"secret": "x" * 64}))]
+    if v.cred == "key":
+        out += [("unknown", "Bearer " + world.api_key(world.COUNT), v.body),
+                ("cut short", first[:-1], v.body)]
+    if v.cred in ("basic", "client"):
+        out += [("wrong secret", world.basic(world.client_id(0), "no"), v.body),
+                ("unknown", world.basic("nobody", "no"), v.body)]
+    if v.cred == "client":
+        out += [("scope not granted", first,
+                 "grant_type=client_credentials&scope=agents:write"),
+                ("other grant", first, "grant_type=nope")]
+    return out
+
+
+def answer(server, auth, body):
+    v = server.variant
+    with Wire(server.port) as wire:
+        return wire.ask(v.path, auth, body, v.type)
+
+
+def wrong_answers(server):
+    """What a variant answers other than it must."""
+    v, out = server.variant, []
+    for auth in (world.lines(v.cred) if v.many else world.lines(v.cred, 1))[
+            ::world.COUNT - 1]:
+        status, _, body = answer(server, auth, v.body)
+        if status != 200 or (v.body and b'"access_token"' not in
+                             body.replace(b" ", b"")):
+            out.append(f"{status} to a good credential: {body[:200]}")
+    for what, auth, body in [] if v.is_open() else bad_credentials(v):
+        status = answer(server, auth, body)[0]
+        if status not in (400, 401, 403):
+            out.append(f"{status} to a bad credential: {what}")
+    return out
+
+
+def trusted(found):
+    """The variants that answer right; the others are named, and not
+    measured."""
+    out = []
+    for v in found.values():
+        if v.baseline:
+            with Server(v, world.marks()) as server:
+                wrong = wrong_answers(server)
+            if wrong:
+                print(f"not measured: {v.name}: " + "; ".join(wrong),
+                      flush=True)
+            else:
+                out.append(v)
+    return out
+
+
+# ---- measuring -------------------------------------------------------------
+
+def window(server, asked, limit, args):
+    """One run of wrk over one server, with what it took of the machine."""
+    before = servers.machine_cpu()
+    cpu, began = servers.cpu_of(server.pid), time.monotonic()
+    out = wrk(server.port, world.creds(asked.cred), limit, args.duration,
+              min(args.conns, asked.conns), PINS[args.pin][1],
+              server.variant.path, asked.body, asked.type)
+    out["wall"] = time.monotonic() - began
+    out["server_cpu"] = servers.cpu_between(cpu, servers.cpu_of(server.pid))
+    after = servers.machine_cpu()
+    out["others"] = after[0] - before[0] - out["server_cpu"] - out["cpu"]
+    out["steal"] = after[1] - before[1]
+    return out
+
+
+def summed(windows, server):
+    """The windows of one side of a round as one result."""
+    def total(name):
+        return sum(w[name] for w in windows)
+
+    def middle(name):
+        return statistics.median(w[name] for w in windows)
+    return {"rps": total("requests") / total("us") * 1e6,
+            "cpu_us": total("server_cpu") / max(1, total("requests")) * 1e6,
+            "p50_us": middle("p50"), "p99_us": middle("p99"),
+            "errors": total("errors") + total("bad_status"),
+            "others": total("others") / total("wall"),
+            "steal": total("steal") / total("wall"),
+            "log_bytes": server.log_bytes(), **servers.memory_of(server.pid)}
+
+
+# Both processes are to have seen each credential: after eight passes, one in
+# 256 is still new to one of them.
+PASSES = 8
+
+
+def warm(server, asked, limit, args):
+    """Asks until what is to be remembered is, but for ten seconds at most."""
+    done, until = 0, time.monotonic() + 10
+    wanted = 0 if server.variant.is_open() else PASSES * limit
+    while True:
+        done += wrk(server.port, world.creds(asked.cred), limit, args.warmup,
+                    min(args.conns, asked.conns), PINS[args.pin][1],
+                    server.variant.path, asked.body, asked.type)["requests"]
+        if done >= wanted or time.monotonic() > until:
+            return
+
+
+def one_round(v, base, limit, turn, args):
+    """(the variant's result, its baseline's)"""
+    core = PINS[args.pin][0]
+    threads = 64 if args.conns <= 64 else args.conns
+    with Server(v, world.marks(), core, threads=threads) as mine, \
+            Server(base, world.marks(), core, threads=threads) as bare:
+        sides = [bare, mine] if turn else [mine, bare]
+        for side in sides:
+            warm(side, v, limit, args)
+        got = {mine: [], bare: []}
+        for side in (sides + sides[::-1]) * args.windows:
+            got[side].append(window(side, v, limit, args))
+        return tuple(summed(got[s], s) for s in (mine, bare))
+
+
+def in_turn(items, number):
+    """A different one first in each round."""
+    number %= len(items)
+    return items[number:] + items[:number]
+
+
+def run(args, record):
+    world.setup()
+    found = servers.load(args.variants)
+    jobs = [(v, c) for v in trusted(found) for c in args.creds
+            if bool(v.body) == args.issue and (c == "one" or v.many)]
+    for number in range(args.rounds if jobs else 0):
+        for v, c in in_turn(jobs, number * 3):
+            mine, bare = one_round(
+                v, found[v.baseline], 1 if c == "one" else world.COUNT,
+                number % 2, args)
+            record({"variant": v.name, "label": v.label, "issue": args.issue,
+                    "baseline": v.baseline, "creds": c, "pin": args.pin,
+                    "conns": args.conns, "round": number, "mine": mine,
+                    "bare": bare})
+            print("%d %-26s %-4s cpu %7.1f us %6.3f  %7.0f/s %5.3f  p99 "
+                  "%6.2f ms %5.3f  others %.0f %%%s" % (
+                      number + 1, v.name, c, mine["cpu_us"],
+                      mine["cpu_us"] / bare["cpu_us"], mine["rps"],
+                      mine["rps"] / bare["rps"], mine["p99_us"] / 1e3,
+                      mine["p99_us"] / bare["p99_us"], mine["others"] * 100,
+                      f"  ERRORS {mine['errors']}" * bool(mine["errors"])),
+                  flush=True)
