@@ -211,6 +211,17 @@ apr_status_t rensei_audit_append(rensei_store_t *st, const char *event,
     return rensei_audit_append_all(st, &entry, 1, p, err);
 }
 
+apr_status_t rensei_audit_change(rensei_store_t *st, const char *event,
+                                 const char *org, const rensei_actor_t *actor,
+                                 const char *target, json_t *details,
+                                 apr_pool_t *p, rensei_err_t *err)
+{
+    apr_status_t rv = rensei_audit_append(st, event, org, actor, target,
+                                          rensei_json_own(details, p), p, err);
+
+    return rv == APR_SUCCESS ? rensei_store_changed(st, target, p, err) : rv;
+}
+
 void rensei_event_read(rensei_event_t *out, const rensei_rows_t *rows, int i)
 {
     out->id = rensei_rows_text(rows, i, 0);

@@ -72,6 +72,15 @@ apr_status_t rensei_audit_append(rensei_store_t *st, const char *event,
                                  const char *target, const json_t *details,
                                  apr_pool_t *p, rensei_err_t *err);
 
+/** What goes with each change of something that gateways know: its event, and
+ * the word to all of them that what they know of it is out of date.
+ * @param target what changed, by id
+ * @param details taken over; NULL for {} */
+apr_status_t rensei_audit_change(rensei_store_t *st, const char *event,
+                                 const char *org, const rensei_actor_t *actor,
+                                 const char *target, json_t *details,
+                                 apr_pool_t *p, rensei_err_t *err);
+
 typedef struct rensei_audit_filter_t {
     const char *event, *actor, *target; /* exact; NULL for any */
     apr_int64_t since, until;           /* epoch ms, since inclusive, until

@@ -55,16 +55,10 @@ apr_status_t rensei_client_tell(rensei_client_t *out, rensei_store_t *st,
                                 const rensei_actor_t *actor, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    apr_status_t rv = rensei_audit_append(st, event, org, actor, id,
-                                          rensei_json_own(details, p), p, err);
+    apr_status_t rv =
+        rensei_audit_change(st, event, org, actor, id, details, p, err);
 
-    if (rv == APR_SUCCESS) {
-        rv = rensei_store_changed(st, id, p, err);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = rensei_client_get(out, st, org, id, p, err);
-    }
-    return rv;
+    return rv == APR_SUCCESS ? rensei_client_get(out, st, org, id, p, err) : rv;
 }
 
 int rensei_client_secret_ended(const rensei_client_t *c, apr_int64_t now_ms)

@@ -180,10 +180,7 @@ static apr_status_t org_status_set(rensei_org_t *out, rensei_store_t *st,
         rensei_store_exec(&changed, st, RENSEI_SQL_ORG_STATUS, args, p, err);
 
     if (rv == APR_SUCCESS && changed) {
-        rv = rensei_audit_append(st, event, org, actor, org, NULL, p, err);
-    }
-    if (rv == APR_SUCCESS && changed) {
-        rv = rensei_store_changed(st, org, p, err);
+        rv = rensei_audit_change(st, event, org, actor, org, NULL, p, err);
     }
     if (rv == APR_SUCCESS) {
         rv = rensei_org_get(out, st, org, p, err);
@@ -347,10 +344,7 @@ static apr_status_t workspace_status_set(rensei_workspace_t *out,
         &changed, st, RENSEI_SQL_WORKSPACE_STATUS, args, p, err);
 
     if (rv == APR_SUCCESS && changed) {
-        rv = rensei_audit_append(st, event, org, actor, id, NULL, p, err);
-    }
-    if (rv == APR_SUCCESS && changed) {
-        rv = rensei_store_changed(st, id, p, err);
+        rv = rensei_audit_change(st, event, org, actor, id, NULL, p, err);
     }
     if (rv == APR_SUCCESS) {
         rv = rensei_workspace_get(out, st, org, id, p, err);

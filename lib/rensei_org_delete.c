@@ -98,11 +98,8 @@ static apr_status_t all_delete(rensei_removed_t *out, const going_t *g,
         json_t *details = json_pack("{s:s, s:o}", "name", g->name, "removed",
                                     rensei_removed_json(out));
 
-        rv = rensei_audit_append(st, event, g->org, actor, subject,
-                                 rensei_json_own(details, p), p, err);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = rensei_store_changed(st, subject, p, err);
+        rv = rensei_audit_change(st, event, g->org, actor, subject, details, p,
+                                 err);
     }
     return rv;
 }

@@ -12,11 +12,8 @@ static apr_status_t token_tell(rensei_store_t *st, const char *org,
                                const rensei_actor_t *actor, apr_pool_t *p,
                                rensei_err_t *err)
 {
-    json_t *details = rensei_json_own(json_pack("{s:s}", "jti", jti), p);
-    apr_status_t rv = rensei_audit_append(st, "m2m.token_revoked", org, actor,
-                                          client_id, details, p, err);
-
-    return rv == APR_SUCCESS ? rensei_store_changed(st, client_id, p, err) : rv;
+    return rensei_audit_change(st, "m2m.token_revoked", org, actor, client_id,
+                               json_pack("{s:s}", "jti", jti), p, err);
 }
 
 static apr_status_t token_end(rensei_store_t *st, const char *org,

@@ -45,18 +45,13 @@ static apr_status_t worker_end(rensei_worker_t *out, rensei_store_t *st,
 {
     const char *args[] = {rensei_store_num(rensei_store_now_ms(st), p), reason,
                           org, id};
-    json_t *details;
     int changed;
     apr_status_t rv =
         rensei_store_exec(&changed, st, RENSEI_SQL_WORKER_REVOKE, args, p, err);
 
     if (rv == APR_SUCCESS && changed) {
-        details = rensei_json_own(json_pack("{s:s?}", "reason", reason), p);
-        rv = rensei_audit_append(st, "worker.revoked", org, actor, id, details,
-                                 p, err);
-    }
-    if (rv == APR_SUCCESS && changed) {
-        rv = rensei_store_changed(st, id, p, err);
+        rv = rensei_audit_change(st, "worker.revoked", org, actor, id,
+                                 json_pack("{s:s?}", "reason", reason), p, err);
     }
     if (rv == APR_SUCCESS) {
         rv = rensei_worker_get(out, st, org, id, p, err);
