@@ -210,16 +210,6 @@ apr_status_t rensei_client_find(rensei_client_t *out, rensei_store_t *st,
                                 const char *id, apr_pool_t *p,
                                 rensei_err_t *err);
 
-/** Checks an id and a secret, that of a rotation included; by whatever method
- * it was sent. Unknown, wrong, revoked, suspended and expired cost the same
- * and give the same err INVALID_CLIENT, each with an event m2m.auth_failed (in
- * the client's organisation, or the system's). */
-apr_status_t rensei_client_authenticate(rensei_client_t *out,
-                                        rensei_store_t *st, const char *id,
-                                        const char *secret,
-                                        const rensei_actor_t *actor,
-                                        apr_pool_t *p, rensei_err_t *err);
-
 /** Notes a use (of its secret at a protected location): its time and address,
  * where it is the latest. Count is not kept. No event. */
 apr_status_t rensei_client_used(rensei_store_t *st, const char *id,

@@ -216,15 +216,6 @@ apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
                : APR_SUCCESS;
 }
 
-apr_status_t rensei_client_authenticate(rensei_client_t *out,
-                                        rensei_store_t *st, const char *id,
-                                        const char *secret,
-                                        const rensei_actor_t *actor,
-                                        apr_pool_t *p, rensei_err_t *err)
-{
-    return rensei_client_auth_secret(out, st, id, secret, NULL, actor, p, err);
-}
-
 /* ---- assertions ---- */
 
 /* Notes that it was used; of several attempts at the same time one alone is

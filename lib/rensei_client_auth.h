@@ -10,7 +10,10 @@
 
 #include "rensei_client.h"
 
-/** By a secret. @param method how it came: RENSEI_AUTH_BASIC or _POST
+/** By a secret, that of a rotation included. Unknown, wrong, revoked, suspended
+ * and expired give the same err INVALID_CLIENT; the event is the client's
+ * organisation's, or the system's.
+ * @param method how it came: RENSEI_AUTH_BASIC or _POST; NULL: any will do
  * @param out its secret_expires_at is that of the secret that was shown */
 apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
                                        const char *id, const char *secret,

@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "unit_store.h"
+#include "rensei_client_auth.h"
 #include "rensei_id.h"
 #include "rensei_page.h"
 
@@ -63,8 +64,8 @@ static apr_status_t get(const rensei_org_t *org, const char *id)
 
 static apr_status_t authenticate(const char *id, const char *presented)
 {
-    return rensei_client_authenticate(&got, test_store(), id, presented,
-                                      &test_actor, test_pool, &err);
+    return rensei_client_auth_secret(&got, test_store(), id, presented, NULL,
+                                     &test_actor, test_pool, &err);
 }
 
 static apr_status_t list(const rensei_org_t *org,

@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "unit_store.h"
+#include "rensei_client_auth.h"
 #include "rensei_id.h"
 
 #include <apr_strings.h>
@@ -42,8 +43,8 @@ static apr_status_t authenticate(const char *secret)
 {
     rensei_client_t got;
 
-    return rensei_client_authenticate(&got, test_store(), client.id, secret,
-                                      &test_actor, test_pool, &err);
+    return rensei_client_auth_secret(&got, test_store(), client.id, secret,
+                                     NULL, &test_actor, test_pool, &err);
 }
 
 static void good(const char *secret)

@@ -2,6 +2,7 @@
 
 /* Stores of earlier versions, with what was in them. */
 #include "unit_store.h"
+#include "rensei_client_auth.h"
 #include "rensei_grant.h"
 #include "rensei_id.h"
 #include "rensei_revocation.h"
@@ -116,8 +117,8 @@ START_TEST(a_client_of_version_1_is_as_it_was)
     ck_assert_int_eq(c.expires_at, APR_INT64_C(1798761600000));
     ck_assert_int_eq(c.last_used_at, 5);
     ck_assert_int_eq(c.org_active, 1);
-    ck_assert_ok(rensei_client_authenticate(&c, st, CLIENT, SECRET, &test_actor,
-                                            test_pool, &err),
+    ck_assert_ok(rensei_client_auth_secret(&c, st, CLIENT, SECRET, NULL,
+                                           &test_actor, test_pool, &err),
                  err);
     ck_assert_ok(rensei_client_get(&c, st, ORG, REVOKED, test_pool, &err), err);
     ck_assert_str_eq(c.status, "revoked");

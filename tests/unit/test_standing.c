@@ -4,6 +4,7 @@
  * Organisations and workspaces that are switched off, and on again, or end.
  */
 #include "unit_store.h"
+#include "rensei_client_auth.h"
 #include "rensei_grant.h"
 #include "rensei_revocation.h"
 #include "rensei_worker.h"
@@ -86,8 +87,8 @@ static apr_status_t authenticate(const char *id, const char *secret)
 {
     rensei_client_t c;
 
-    return rensei_client_authenticate(&c, test_store(), id, secret, &test_actor,
-                                      test_pool, &err);
+    return rensei_client_auth_secret(&c, test_store(), id, secret, NULL,
+                                     &test_actor, test_pool, &err);
 }
 
 /* What the gateway and the token service ask. */
