@@ -4,7 +4,6 @@
 #include "rensei_field.h"
 #include "rensei_page.h"
 
-#include <apr_lib.h>
 #include <string.h>
 
 #define MS_PER_DAY APR_INT64_C(86400000)
@@ -210,12 +209,4 @@ json_t *rensei_credential_json(const rensei_credential_t *c, apr_int64_t now,
                        c->expires_at ? json_integer(days(c->expires_at - now))
                                      : json_null()));
     return out;
-}
-
-int rensei_inventory_span(apr_int64_t *seconds, const char *text)
-{
-    apr_size_t n = strlen(text);
-
-    return n > 0 && !apr_isdigit(text[n - 1]) &&
-           rensei_duration_parse(seconds, text, n);
 }

@@ -64,9 +64,4 @@ apr_status_t rensei_inventory_list(rensei_inventory_page_t *out,
 json_t *rensei_credential_json(const rensei_credential_t *c, apr_int64_t now,
                                apr_pool_t *p);
 
-/** Reads a span of a filter: as rensei_duration_parse, but with its unit, since
- * a `d` forgotten would make days seconds, and the answer nearly everything.
- * @return 1 and *seconds set, or 0 */
-int rensei_inventory_span(apr_int64_t *seconds, const char *text);
-
 #endif

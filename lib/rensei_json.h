@@ -102,6 +102,10 @@ const char *rensei_time_iso(apr_int64_t ms, apr_pool_t *p);
  * @return 1, or 0 for anything else */
 int rensei_duration_parse(apr_int64_t *out, const char *s, apr_size_t n);
 
+/** The same, but with its unit, where a `d` forgotten would make days seconds,
+ * and nobody would notice. */
+int rensei_span_parse(apr_int64_t *out, const char *s);
+
 /** A span as it is written: the largest unit that it is a whole number of. */
 const char *rensei_duration_text(apr_int64_t seconds, apr_pool_t *p);
 

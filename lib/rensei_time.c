@@ -7,7 +7,9 @@
  */
 #include "rensei_json.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
+#include <string.h>
 
 #define MS_PER_DAY APR_INT64_C(86400000)
 #define MS_FIRST (-719528 * MS_PER_DAY)    /* 0000-01-01 */
@@ -180,6 +182,13 @@ int rensei_duration_parse(apr_int64_t *out, const char *s, apr_size_t n)
     }
     *out *= unit;
     return 1;
+}
+
+int rensei_span_parse(apr_int64_t *out, const char *s)
+{
+    apr_size_t n = strlen(s);
+
+    return n > 0 && !apr_isdigit(s[n - 1]) && rensei_duration_parse(out, s, n);
 }
 
 const char *rensei_duration_text(apr_int64_t seconds, apr_pool_t *p)

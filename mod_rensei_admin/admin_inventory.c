@@ -9,7 +9,7 @@ static apr_status_t span_param(admin_call_t *c, apr_int64_t *seconds,
 {
     const char *text = admin_param(c, name);
 
-    if (text && !rensei_inventory_span(seconds, text)) {
+    if (text && !rensei_span_parse(seconds, text)) {
         return rensei_err_field(&c->err, c->p, name,
                                 "%s must be a span of time such as 45d, 12h, "
                                 "30m or 90s, of at most 3650 days.",

@@ -31,6 +31,25 @@ static const rensei_ctl_column_t columns[] = {
     {"Uses", "usageCount"},   {"Expires", "expiresAt"},
     {"Scopes", "scopes"},     {NULL, NULL}};
 
+static const rensei_ctl_column_t shown_fields[] = {{"ID", "keyId"},
+                                                   {"Name", "name"},
+                                                   {"Type", "keyType"},
+                                                   {"Status", "status"},
+                                                   {"Prefix", "prefix"},
+                                                   {"Organisation", "orgId"},
+                                                   {"Workspace", "workspaceId"},
+                                                   {"Scopes", "scopes"},
+                                                   {"Owner", "owner"},
+                                                   {"User", "userId"},
+                                                   {"Created", "createdAt"},
+                                                   {"Expires", "expiresAt"},
+                                                   {"Last used", "lastUsedAt"},
+                                                   {"From", "lastUsedIp"},
+                                                   {"Uses", "usageCount"},
+                                                   {"Uses at most", "maxUses"},
+                                                   {"Revoked", "revokedAt"},
+                                                   {NULL, NULL}};
+
 static const rensei_ctl_column_t revoked_fields[] = {
     {"ID", "keyId"}, {"Revoked", "revokedAt"}, {NULL, NULL}};
 
@@ -186,6 +205,23 @@ rensei_ctl_exit_e rensei_ctl_apikey_org(const char **org, rensei_ctl_t *ctl)
     return rc;
 }
 
+static rensei_ctl_exit_e show_key(rensei_ctl_t *ctl)
+{
+    rensei_apikey_t key;
+    const char *org = NULL;
+    rensei_ctl_exit_e rc = rensei_ctl_apikey_org(&org, ctl);
+
+    if (rc != RENSEI_CTL_OK) {
+        return rc;
+    }
+    if (rensei_apikey_get(&key, ctl->store, org, ctl->arg, ctl->p, &ctl->err) !=
+        APR_SUCCESS) {
+        return rensei_ctl_fail(ctl);
+    }
+    return rensei_ctl_show(ctl, rensei_apikey_json(&key, NULL, ctl->p),
+                           shown_fields);
+}
+
 static rensei_ctl_exit_e revoke_key(rensei_ctl_t *ctl)
 {
     rensei_apikey_t key;
@@ -227,6 +263,10 @@ static const rensei_ctl_option_t list_options[] = {
      0},
     {NULL, NULL, NULL, 0}};
 
+static const rensei_ctl_option_t show_options[] = {
+    {"org", "ORG", "its organisation; without, all are looked through", 0},
+    {NULL, NULL, NULL, 0}};
+
 static const rensei_ctl_option_t revoke_options[] = {
     {"org", "ORG", "its organisation; without, all are looked through", 0},
     {"reason", "TEXT", "why, for the audit trail", 0},
@@ -252,6 +292,10 @@ const rensei_ctl_command_t rensei_ctl_apikey_commands[] = {
      "Example:\n"
      "  renseictl org api-keys list --org acme --status active\n",
      list_options, list},
+    {"org api-keys show", "ID", "Show an API key, without what is secret",
+     "Example:\n"
+     "  renseictl org api-keys show key_01J...\n",
+     show_options, show_key},
     {"org api-keys update", "ID", "Change an API key's name, owner or scopes",
      "A gateway that runs on this store goes by it within a second. What else\n"
      "a key is (its type, user, workspace, expiry) does not change.\n"

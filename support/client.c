@@ -45,81 +45,6 @@ static const rensei_ctl_column_t tokens_fields[] = {
     {"Tokens revoked", "tokensRevokedAt"},
     {NULL, NULL}};
 
-static void set_text(json_t *body, const char *member, const char *value)
-{
-    if (value) {
-        json_object_set_new(body, member, json_string(value));
-    }
-}
-
-static void set_int(json_t *body, const char *member, apr_int64_t value)
-{
-    if (value) {
-        json_object_set_new(body, member, json_integer(value));
-    }
-}
-
-static rensei_ctl_exit_e set_numbers(json_t *body, rensei_ctl_t *ctl)
-{
-    apr_int64_t expires = 0, secret_expires = 0, lifetime = 0;
-    rensei_ctl_exit_e rc;
-
-    if ((rc = rensei_ctl_option_time(&expires, ctl, "expires", 1)) !=
-            RENSEI_CTL_OK ||
-        (rc = rensei_ctl_option_time(&secret_expires, ctl, "secret-expires",
-                                     1)) != RENSEI_CTL_OK ||
-        (rc = rensei_ctl_option_int(&lifetime, ctl, "lifetime",
-                                    RENSEI_LIFETIME_MIN,
-                                    RENSEI_LIFETIME_MAX)) != RENSEI_CTL_OK) {
-        return rc;
-    }
-    set_int(body, "tokenLifetime", lifetime);
-    set_int(body, "expiresAt", expires);
-    set_int(body, "secretExpiresAt", secret_expires);
-    return RENSEI_CTL_OK;
-}
-
-static rensei_ctl_exit_e set_files(json_t *body, rensei_ctl_t *ctl)
-{
-    json_t *jwks = NULL, *metadata = NULL;
-    rensei_ctl_exit_e rc;
-
-    if ((rc = rensei_ctl_option_json(&jwks, ctl, "jwks")) != RENSEI_CTL_OK ||
-        (rc = rensei_ctl_option_json(&metadata, ctl, "metadata")) !=
-            RENSEI_CTL_OK) {
-        return rc;
-    }
-    if (jwks) {
-        json_object_set(body, "jwks", jwks);
-    }
-    if (metadata) {
-        json_object_set(body, "trustedMetadata", metadata);
-    }
-    return RENSEI_CTL_OK;
-}
-
-/* The body that the admin API takes, so that both obey the same rules. */
-static rensei_ctl_exit_e body_make(json_t **out, rensei_ctl_t *ctl)
-{
-    json_t *audiences = rensei_ctl_option_all(ctl, "audience");
-    rensei_ctl_exit_e rc;
-
-    *out = rensei_json_own(json_object(), ctl->p);
-    set_text(*out, "name", rensei_ctl_option(ctl, "name"));
-    set_text(*out, "description", rensei_ctl_option(ctl, "description"));
-    set_text(*out, "owner", rensei_ctl_option(ctl, "owner"));
-    set_text(*out, "tokenEndpointAuthMethod",
-             rensei_ctl_option(ctl, "auth-method"));
-    json_object_set_new(*out, "scopes", rensei_ctl_scopes_json(ctl));
-    if (audiences) {
-        json_object_set_new(*out, "audiences", audiences);
-    }
-    if ((rc = set_numbers(*out, ctl)) != RENSEI_CTL_OK) {
-        return rc;
-    }
-    return set_files(*out, ctl);
-}
-
 /* A file that waits for a secret which there will not be looks like one that
  * was lost. */
 static rensei_ctl_exit_e secret_check(rensei_ctl_t *ctl)
@@ -140,7 +65,7 @@ static rensei_ctl_exit_e spec_make(rensei_client_spec_t *out, rensei_ctl_t *ctl)
     rensei_ctl_exit_e rc;
 
     if ((rc = secret_check(ctl)) != RENSEI_CTL_OK ||
-        (rc = body_make(&body, ctl)) != RENSEI_CTL_OK) {
+        (rc = rensei_ctl_client_body(&body, ctl)) != RENSEI_CTL_OK) {
         return rc;
     }
     if (rensei_client_spec_read(out, body, 1, ctl->p, &ctl->err) !=
@@ -167,7 +92,8 @@ static rensei_ctl_exit_e show_new(rensei_ctl_t *ctl,
     }
     object = rensei_client_json(client, shown, ctl->p);
     if (!shown) {
-        set_text(object, "secretFile", ctl->secret_path);
+        json_object_set_new(object, "secretFile",
+                            json_string(ctl->secret_path));
     }
     return rensei_ctl_show(ctl, object, fields);
 }
@@ -321,7 +247,7 @@ static const rensei_ctl_option_t revoke_options[] = {
     {"reason", "TEXT", "why, for the audit trail", 0},
     {NULL, NULL, NULL, 0}};
 
-static const rensei_ctl_option_t tokens_options[] = {
+static const rensei_ctl_option_t id_options[] = {
     {"org", "ORG", "its organisation; without, it is found by its id", 0},
     {NULL, NULL, NULL, 0}};
 
@@ -344,6 +270,20 @@ const rensei_ctl_command_t rensei_ctl_client_commands[] = {
      "Example:\n"
      "  renseictl m2m-clients list --org acme --status active\n",
      list_options, list},
+    {"m2m-clients show", "ID", "Show a client, without what is secret",
+     "Example:\n"
+     "  renseictl m2m-clients show m2m_5f0c...\n",
+     id_options, rensei_ctl_client_show},
+    {"m2m-clients update", "ID", "Change or suspend a client",
+     "What is not named stays. A gateway that runs on this store goes by it\n"
+     "within a second: scopes that are taken away are gone from the tokens\n"
+     "that it has.\n"
+     "\n"
+     "Examples:\n"
+     "  renseictl m2m-clients update m2m_5f0c... --scopes sessions:read\n"
+     "  renseictl m2m-clients update m2m_5f0c... --status inactive\n"
+     "  renseictl m2m-clients update m2m_5f0c... --owner bob --no-expires\n",
+     rensei_ctl_client_update_options, rensei_ctl_client_update},
     {"m2m-clients revoke", "ID", "Revoke a client for good",
      "Its tokens end with it: a gateway that runs on this store refuses them\n"
      "within a second.\n"
@@ -357,5 +297,5 @@ const rensei_ctl_command_t rensei_ctl_client_commands[] = {
      "\n"
      "Example:\n"
      "  renseictl m2m-clients revoke-tokens m2m_5f0c...\n",
-     tokens_options, revoke_tokens},
+     id_options, revoke_tokens},
     {NULL, NULL, NULL, NULL, NULL, NULL}};

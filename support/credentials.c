@@ -26,7 +26,7 @@ static rensei_ctl_exit_e span_read(apr_int64_t *seconds, rensei_ctl_t *ctl,
 {
     const char *value = rensei_ctl_option(ctl, name);
 
-    if (value && !rensei_inventory_span(seconds, value)) {
+    if (value && !rensei_span_parse(seconds, value)) {
         return rensei_ctl_usage(
             ctl, "--%s wants a span of time such as 45d, 12h or 90s.", name);
     }

@@ -221,26 +221,6 @@ rensei_ctl_exit_e rensei_ctl_option_int(apr_int64_t *out, rensei_ctl_t *ctl,
     return RENSEI_CTL_OK;
 }
 
-/* "90d" and the like, in seconds. */
-static int duration_parse(apr_int64_t *seconds, const char *value)
-{
-    static const struct {
-        char unit;
-        int seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    apr_size_t n = strlen(value);
-    apr_int64_t count;
-
-    for (size_t i = 0; n > 1 && i < sizeof(units) / sizeof(units[0]); ++i) {
-        if (value[n - 1] == units[i].unit &&
-            rensei_int_parse(&count, value, n - 1, 0, 100000000)) {
-            *seconds = count * units[i].seconds;
-            return 1;
-        }
-    }
-    return 0;
-}
-
 rensei_ctl_exit_e rensei_ctl_option_time(apr_int64_t *out, rensei_ctl_t *ctl,
                                          const char *name, int direction)
 {
@@ -250,7 +230,7 @@ rensei_ctl_exit_e rensei_ctl_option_time(apr_int64_t *out, rensei_ctl_t *ctl,
     if (!value || rensei_time_parse(out, value)) {
         return RENSEI_CTL_OK;
     }
-    if (duration_parse(&seconds, value)) {
+    if (rensei_span_parse(&seconds, value)) {
         *out = rensei_sys_now_ms(rensei_sys_default()) +
                direction * seconds * 1000;
         return RENSEI_CTL_OK;

@@ -258,6 +258,15 @@ const char *rensei_ctl_user_name(uid_t uid, apr_pool_t *p);
  * names: --org, or where that was not given the client's own. */
 rensei_ctl_exit_e rensei_ctl_client_org(const char **org, rensei_ctl_t *ctl);
 
+/* client_change.c: for client.c */
+
+/** The body that the admin API takes, from the options of a creation or a
+ * change, so that both obey the same rules; the pool's. */
+rensei_ctl_exit_e rensei_ctl_client_body(json_t **out, rensei_ctl_t *ctl);
+
+extern const rensei_ctl_option_t rensei_ctl_client_update_options[];
+rensei_ctl_run_fn rensei_ctl_client_show, rensei_ctl_client_update;
+
 /* apikey.c */
 
 /** Prints a key with its token; the token to --secret-file, where one is

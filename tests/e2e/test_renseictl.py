@@ -130,11 +130,12 @@ def commands():
 def test_help_lists_every_command():
     assert [" ".join(c) for c in commands()] == [
         "org create", "org list", "org suspend", "org resume", "org delete",
-        "org api-keys create", "org api-keys list", "org api-keys update",
-        "org api-keys rotate", "org api-keys revoke",
+        "org api-keys create", "org api-keys list", "org api-keys show",
+        "org api-keys update", "org api-keys rotate", "org api-keys revoke",
         "workspace create", "workspace list", "workspace suspend",
         "workspace resume", "workspace delete",
-        "m2m-clients create", "m2m-clients list", "m2m-clients revoke",
+        "m2m-clients create", "m2m-clients list", "m2m-clients show",
+        "m2m-clients update", "m2m-clients revoke",
         "m2m-clients revoke-tokens", "m2m-clients rotate start",
         "m2m-clients rotate complete", "m2m-clients rotate cancel",
         "workers list", "workers show", "workers revoke",
@@ -665,6 +666,21 @@ def test_key_revoke(ctl, acme, bolt):
     assert active == []
 
 
+def test_key_show(ctl, acme, bolt):
+    made = ctl.key(acme, "one")
+    show = ("org", "api-keys", "show", made["keyId"])
+    ctl.refused(NOT_FOUND, *show, "--org", bolt)
+    for args in ((), ("--org", acme)):
+        shown = ctl.json(*show, *args)
+        assert (shown["keyId"], shown["name"], shown["owner"],
+                shown["status"], shown["usageCount"]) == (
+                    made["keyId"], "one", "ops", "active", 0)
+        assert "token" not in shown
+    assert made["keyId"] in ctl.run(*show).stdout
+    ctl.json("org", "api-keys", "revoke", made["keyId"])
+    assert ctl.json(*show)["status"] == "revoked"
+
+
 def test_key_update(ctl, acme, bolt):
     made = ctl.key(acme)
     update = ("org", "api-keys", "update", made["keyId"])
@@ -832,6 +848,58 @@ def test_clients_of_one_organisation(ctl, acme, bolt):
                 acme)
     assert ctl.json("m2m-clients", "list", "--org",
                     bolt)["clients"][0]["status"] == "active"
+
+
+def test_client_show(ctl, acme, bolt):
+    made = ctl.client(acme)
+    show = ("m2m-clients", "show", made["clientId"])
+    ctl.refused(NOT_FOUND, *show, "--org", bolt)
+    shown = ctl.json(*show)
+    assert shown == ctl.json(*show, "--org", acme)
+    assert {n: shown[n] for n in ("clientId", "name", "scopes")} == {
+        n: made[n] for n in ("clientId", "name", "scopes")}
+    assert (shown["status"], shown["secretLast4"]) == (
+        "active", made["clientSecret"][-4:])
+    text = ctl.run(*show).stdout
+    assert made["clientId"] in text and made["clientSecret"] not in text
+    ctl.refused(NOT_FOUND, "m2m-clients", "show", "m2m_" + "0" * 32)
+
+
+def test_client_update(ctl, acme, bolt):
+    made = ctl.client(acme)
+    update = ("m2m-clients", "update", made["clientId"])
+    ctl.refused(NOT_FOUND, *update, "--name", "x", "--org", bolt)
+    facts = json_file(ctl, "facts.json", {"tier": 1})
+    new = ctl.json(*update, "--name", "new", "--owner", "bob", "--scopes",
+                   "sessions:read", "--lifetime", "900", "--expires", "9d",
+                   "--description", "d", "--metadata", facts, "--audience",
+                   "https://a.example/", "--audience", "https://b.example/")
+    assert {n: new[n] for n in ("name", "owner", "scopes", "tokenLifetime",
+                                "description", "trustedMetadata",
+                                "audiences")} == {
+        "name": "new", "owner": "bob", "scopes": ["sessions:read"],
+        "tokenLifetime": 900, "description": "d",
+        "trustedMetadata": {"tier": 1},
+        "audiences": ["https://a.example/", "https://b.example/"]}
+    assert abs(new["expiresAt"] - (time.time() + 9 * 86400) * 1000) < 60_000
+    kept = ctl.json(*update, "--no-owner", "--no-description", "--no-expires",
+                    "--no-lifetime", "--no-metadata", "--no-secret-expires")
+    for name in ("owner", "description", "expiresAt", "tokenLifetime",
+                 "trustedMetadata", "secretExpiresAt"):
+        assert kept[name] is None, name
+    assert (kept["name"], kept["scopes"]) == ("new", ["sessions:read"])
+    assert ctl.json(*update, "--status", "inactive")["status"] == "inactive"
+    assert ctl.json(*update, "--status", "active")["status"] == "active"
+    for args in ((), ("--owner", "x", "--no-owner"), ("--lifetime", "0")):
+        ctl.refused(USAGE, *update, *args)
+    for args in (("--scopes", "no:such"), ("--status", "asleep")):
+        ctl.refused(REFUSED, *update, *args)
+    events = ctl.json("audit", "--org", acme, "--event", "m2m.client_updated")
+    assert [e["details"]["fields"] for e in events["events"]][:2] == [
+        ["status"], ["status"]]
+    assert len(events["events"]) == 4
+    ctl.json("m2m-clients", "revoke", made["clientId"])
+    ctl.refused(REFUSED, *update, "--name", "x")
 
 
 def test_client_revoke(ctl, acme):
@@ -1005,11 +1073,12 @@ def test_rotation_for_people(ctl, acme):
 
 def test_rotation_with_an_end(ctl, acme):
     client = ctl.client(acme)["clientId"]
-    for when in ("2001-01-01T00:00:00Z", "0s"):
-        assert "--expires" in ctl.refused(REFUSED, "m2m-clients", "rotate",
-                                          "start", client, "--expires", when)
-    ctl.refused(USAGE, "m2m-clients", "rotate", "start", client, "--expires",
-                "soon")
+    assert "--expires" in ctl.refused(
+        REFUSED, "m2m-clients", "rotate", "start", client, "--expires",
+        "2001-01-01T00:00:00Z")
+    for when in ("0s", "soon", "7200"):
+        ctl.refused(USAGE, "m2m-clients", "rotate", "start", client,
+                    "--expires", when)
     started = rotate(ctl, "start", client, "--expires", "2h")
     assert abs(started["secretExpiresAt"]
                - (time.time() + 7200) * 1000) < 60_000
