@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_schema.h"
+#include "rensei_sys.h"
 
 #include <apr_strings.h>
 #include <stdlib.h>
@@ -279,7 +280,7 @@ apr_status_t rensei_schema_migrate(rensei_conn_t *c, apr_int64_t now_ms,
                                    apr_pool_t *p, rensei_err_t *err)
 {
     int version;
-    apr_time_t end = apr_time_now() + PATIENCE;
+    apr_time_t end = rensei_sys_elapsed() + PATIENCE;
     apr_status_t rv = rensei_schema_version(&version, c, p, err);
 
     if (rv == APR_SUCCESS && version == RENSEI_SCHEMA_VERSION) {
@@ -290,7 +291,7 @@ apr_status_t rensei_schema_migrate(rensei_conn_t *c, apr_int64_t now_ms,
     }
     rv = migrate_once(c, now_ms, p, err);
     while (rv != APR_SUCCESS && rensei_conn_locked(err) &&
-           apr_time_now() < end) {
+           rensei_sys_elapsed() < end) {
         apr_sleep(PAUSE);
         rv = migrate_once(c, now_ms, p, err);
     }

@@ -161,12 +161,12 @@ apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
 static apr_status_t wal_set(rensei_conn_t *c, apr_pool_t *p, rensei_err_t *err)
 {
     rensei_rows_t rows;
-    apr_time_t end = apr_time_now() + WAL_PATIENCE;
+    apr_time_t end = rensei_sys_elapsed() + WAL_PATIENCE;
     apr_status_t rv;
 
     rv = rensei_conn_text(&rows, c, "PRAGMA journal_mode=WAL", p, err);
     while (rv != APR_SUCCESS && rensei_conn_locked(err) &&
-           apr_time_now() < end) {
+           rensei_sys_elapsed() < end) {
         apr_sleep(WAL_PAUSE);
         rv = rensei_conn_text(&rows, c, "PRAGMA journal_mode=WAL", p, err);
     }

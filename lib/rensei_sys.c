@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <openssl/rand.h>
+#include <time.h>
 
 static apr_time_t machine_now(void *baton)
 {
@@ -24,6 +25,14 @@ const rensei_sys_t *rensei_sys_default(void)
     static const rensei_sys_t machine = {machine_now, machine_random, NULL};
 
     return &machine;
+}
+
+apr_time_t rensei_sys_elapsed(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return apr_time_from_sec(t.tv_sec) + t.tv_nsec / 1000;
 }
 
 apr_int64_t rensei_sys_now_ms(const rensei_sys_t *sys)

@@ -22,6 +22,10 @@ typedef struct rensei_sys_t {
 /** The machine's clock and OpenSSL's private generator. */
 const rensei_sys_t *rensei_sys_default(void);
 
+/** Microseconds by a clock that nobody sets, the same in all processes: for how
+ * long something may take. Of no use as a time of day. */
+apr_time_t rensei_sys_elapsed(void);
+
 /** Milliseconds since the epoch, as the store keeps times. */
 apr_int64_t rensei_sys_now_ms(const rensei_sys_t *sys);
 

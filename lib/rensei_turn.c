@@ -1,6 +1,7 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_turn.h"
+#include "rensei_sys.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -44,14 +45,6 @@ static rensei_turn_t *turn_get(void)
 
 /* By the clock that is never set: nobody waits an hour because somebody put
  * the other one back. */
-static apr_time_t monotonic(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return apr_time_from_sec(t.tv_sec) + t.tv_nsec / 1000;
-}
-
 static int wait_until(sem_t *sem, apr_time_t end)
 {
     struct timespec until = {apr_time_sec(end), apr_time_usec(end) * 1000};
@@ -79,7 +72,7 @@ static int take_over(rensei_turn_t *turn)
 int rensei_turn_take(apr_interval_time_t patience)
 {
     rensei_turn_t *turn = turn_get();
-    apr_time_t now = monotonic(), end = now + patience;
+    apr_time_t now = rensei_sys_elapsed(), end = now + patience;
 
     for (;;) {
         apr_time_t slice = end - now < SLICE ? end : now + SLICE;
@@ -91,7 +84,7 @@ int rensei_turn_take(apr_interval_time_t patience)
         if (slice < end && take_over(turn)) {
             return 1;
         }
-        now = monotonic();
+        now = rensei_sys_elapsed();
         if (now >= end) {
             return 0;
         }

@@ -5,6 +5,7 @@
 #include "rensei_audit.h"
 #include "rensei_http_conf.h"
 #include "rensei_http_log.h"
+#include "rensei_sys.h"
 
 #include <apr_shm.h>
 #include <apr_strings.h>
@@ -198,9 +199,9 @@ int auth_audit_log_open(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp,
  * threads may both say it, which does no harm. */
 static void say_failed(server_rec *s, auth_audit_log_t *log, apr_status_t rv)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = rensei_sys_elapsed();
 
-    if (now - log->said_at < SAY_AGAIN) {
+    if (log->said_at && now - log->said_at < SAY_AGAIN) {
         return;
     }
     log->said_at = now;

@@ -2,6 +2,7 @@
 
 #include "auth_secret.h"
 #include "rensei_http_log.h"
+#include "rensei_sys.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
@@ -195,7 +196,7 @@ static const char *read_output(unsigned char *buf, apr_size_t *n,
     apr_status_t rv = APR_SUCCESS;
 
     while (have < SECRET_MAX && rv == APR_SUCCESS) {
-        apr_interval_time_t left = deadline - apr_time_now();
+        apr_interval_time_t left = deadline - rensei_sys_elapsed();
         apr_file_pipe_timeout_set(proc->out, left > 0 ? left : 0);
         got = SECRET_MAX - have;
         rv = apr_file_read(proc->out, (char *)buf + have, &got);
@@ -221,7 +222,7 @@ static int wait_command(apr_proc_t *proc, apr_time_t deadline)
     apr_exit_why_e why = APR_PROC_EXIT;
 
     while (apr_proc_wait(proc, &code, &why, APR_NOWAIT) != APR_CHILD_DONE) {
-        if (apr_time_now() > deadline) {
+        if (rensei_sys_elapsed() > deadline) {
             apr_proc_kill(proc, SIGKILL);
             apr_proc_wait(proc, &code, &why, APR_WAIT);
             break;
@@ -238,7 +239,8 @@ static const char *run_command(unsigned char *buf, apr_size_t *n,
                                       NULL};
     apr_procattr_t *attr;
     apr_proc_t proc;
-    apr_time_t deadline = apr_time_now() + apr_time_from_sec(EXEC_SECONDS);
+    apr_time_t deadline =
+        rensei_sys_elapsed() + apr_time_from_sec(EXEC_SECONDS);
     char **argv;
     const char *wrong;
 
