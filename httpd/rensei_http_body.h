@@ -6,12 +6,11 @@
 #ifndef RENSEI_HTTP_BODY_H
 #define RENSEI_HTTP_BODY_H
 
-#include "rensei_json.h"
+#include "rensei_form.h"
 
 #include <httpd.h>
 
 #define RENSEI_BODY_MAX 65536 /* bytes */
-#define RENSEI_PARAMS_MAX 64  /* parameters of a form or a query */
 
 /** Reads the body as one JSON object (application/json, charset UTF-8 or
  * none said).
@@ -26,19 +25,6 @@ apr_status_t rensei_http_body_json(json_t **out, int *http_status,
  * or with an empty one of whatever type, gives an object without members. */
 apr_status_t rensei_http_body_json_opt(json_t **out, int *http_status,
                                        request_rec *r, rensei_err_t *err);
-
-/** How a parameter may be other than one string. */
-typedef enum {
-    RENSEI_PARAM_ONE = 0, /* it may not */
-    RENSEI_PARAM_MANY,    /* repeated in a form (RFC 8707 2), an array of
-                             strings in JSON */
-    RENSEI_PARAM_NUMBER   /* an integer in JSON */
-} rensei_param_e;
-
-typedef struct rensei_param_t {
-    const char *name; /* NULL ends a list */
-    rensei_param_e kind;
-} rensei_param_t;
 
 /** Reads the parameters of an OAuth request: form (RFC 6749 appendix B) or a
  * JSON object of strings; one given twice is refused, as is one that is not a
@@ -56,11 +42,6 @@ apr_status_t rensei_http_body_params(json_t **out,
  * are refused, naming them. */
 apr_status_t rensei_http_query(json_t **out, request_rec *r,
                                const char *const *known, rensei_err_t *err);
-
-/** Decodes s[0..n) as a name or a value of application/x-www-form-urlencoded,
- * strictly: `+` is a blank, each `%` has two hex digits.
- * @return the text in p, or NULL for a bad escape, a NUL, bad UTF-8 */
-const char *rensei_http_form_decode(const char *s, apr_size_t n, apr_pool_t *p);
 
 /** Reads and drops what is left of the body, where none belongs (GET, DELETE)
  * or none is wanted any more, so that the connection can go on. A body over

@@ -46,6 +46,55 @@ int rensei_http_conf_handler(const ap_directive_t *tree, const char *handler)
            rensei_http_conf_uses(tree, "AddHandler", handler);
 }
 
+/* An AuthType that is an expression may be anything. */
+static int has_expression(const ap_directive_t *tree)
+{
+    for (; tree; tree = tree->next) {
+        if ((strcasecmp(tree->directive, "AuthType") == 0 && tree->args &&
+             strstr(tree->args, "%{")) ||
+            has_expression(tree->first_child)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* One directive or section, without what follows. */
+static int has_bearer(const ap_directive_t *d)
+{
+    ap_directive_t alone = *d;
+
+    alone.next = NULL;
+    return rensei_http_conf_uses(&alone, "AuthType", "Bearer") ||
+           has_expression(&alone);
+}
+
+static int is_vhost(const ap_directive_t *d)
+{
+    return strcasecmp(d->directive, "<VirtualHost") == 0;
+}
+
+int rensei_http_conf_bearer(const ap_directive_t *tree, const char *handler)
+{
+    const ap_directive_t *d;
+    int outside = 0, anywhere = 0;
+
+    for (d = tree; d; d = d->next) {
+        anywhere = anywhere || has_bearer(d);
+        outside = outside || (!is_vhost(d) && has_bearer(d));
+    }
+    for (d = tree; d; d = d->next) {
+        ap_directive_t alone = *d;
+
+        alone.next = NULL;
+        if (rensei_http_conf_handler(&alone, handler) &&
+            !(is_vhost(d) ? outside || has_bearer(d) : anywhere)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 int rensei_http_conf_store(const ap_directive_t *tree, server_rec *s,
                            const char *who)
 {

@@ -23,6 +23,12 @@ int rensei_http_conf_uses(const ap_directive_t *tree, const char *directive,
 /** Is the handler given to anything, by SetHandler or AddHandler? */
 int rensei_http_conf_handler(const ap_directive_t *tree, const char *handler);
 
+/** Does AuthType Bearer stand where it can apply to what the handler is given
+ * to: anywhere in the same virtual host or outside of any; for what is outside,
+ * in any virtual host as well? Sections merge by what a request asks for, so
+ * that it stands in another one is no fault; that it is nowhere is. */
+int rensei_http_conf_bearer(const ap_directive_t *tree, const char *handler);
+
 /** Is there what a store needs: mod_dbd, and a DBDriver? If not, says at
  * start what to write, naming `who` needs it ("SetHandler rensei-token").
  * @return OK, or what rensei_http_conf_refuse gives, for the hook to return */

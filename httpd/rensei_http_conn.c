@@ -4,9 +4,12 @@
 #include "rensei_http_log.h"
 
 #include <apr_strings.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CONN_KEY "rensei:conn"
 #define NOTES_KEY "rensei:files:1"
@@ -99,6 +102,24 @@ static void file_of_start(rensei_http_conn_t *c, const server_rec *s)
     }
 }
 
+/* All three: where -shm is opened for reading alone, it is so for every
+ * connection of this process, as long as there is one. */
+static int writable(const char *path, apr_pool_t *p)
+{
+    static const char *const rest[] = {"", "-wal", "-shm"};
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        const char *name = apr_pstrcat(p, path, rest[i], NULL);
+
+        if (faccessat(AT_FDCWD, name, W_OK, AT_EACCESS) != 0 &&
+            errno != ENOENT) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static apr_status_t conn_make(rensei_http_conn_t **out, ap_dbd_t *dbd,
                               server_rec *s, apr_pool_t *p, rensei_err_t *err)
 {
@@ -122,6 +143,7 @@ static apr_status_t conn_make(rensei_http_conn_t **out, ap_dbd_t *dbd,
     }
     if (path && *path) {
         c->path = apr_pstrdup(c->pool, path);
+        c->readonly = !writable(path, p);
         file_of_start(c, s);
     }
     apr_hash_set(dbd->prepared, CONN_KEY, APR_HASH_KEY_STRING, c);
@@ -164,6 +186,7 @@ static apr_status_t reopen(rensei_http_conn_t *c, ap_dbd_t *dbd, apr_pool_t *p,
     fresh.prepared = apr_hash_make(fresh.pool);
     fresh.ready = 0;
     fresh.replaced = 1;
+    fresh.readonly = 0;
     *c = fresh;
     apr_pool_cleanup_register(c->pool, c, handle_close, apr_pool_cleanup_null);
     return APR_SUCCESS;
@@ -173,14 +196,27 @@ static apr_status_t renew(rensei_http_conn_t *c, ap_dbd_t *dbd, server_rec *s,
                           apr_pool_t *p, rensei_err_t *err)
 {
     struct stat st;
+    int readonly = c->readonly;
     apr_status_t rv;
 
     if (stat(c->path, &st) != 0) {
         return away(err,
                     apr_psprintf(p, "the store's file %s is gone", c->path));
     }
+    if (!writable(c->path, p)) {
+        return away(err, apr_psprintf(p,
+                                      "the store's file %s, or its -wal or "
+                                      "-shm, cannot be written to",
+                                      c->path));
+    }
     rv = reopen(c, dbd, p, err);
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && readonly) {
+        ap_log_error(RSLOG_MARK, APLOG_NOTICE, 0, s,
+                     RSLOG(0121) "the store's file can be written to again: a "
+                                 "connection was opened anew to %s",
+                     c->path);
+    }
+    else if (rv == APR_SUCCESS) {
         ap_log_error(RSLOG_MARK, APLOG_NOTICE, 0, s,
                      RSLOG(0120) "the store's file was replaced: a connection "
                                  "goes on with the new %s",
@@ -199,7 +235,8 @@ apr_status_t rensei_http_conn_get(rensei_http_conn_t **out, ap_dbd_t *dbd,
     if (!*out) {
         rv = conn_make(out, dbd, s, p, err);
     }
-    if (rv == APR_SUCCESS && !rensei_http_conn_current(*out)) {
+    if (rv == APR_SUCCESS &&
+        ((*out)->readonly || !rensei_http_conn_current(*out))) {
         rv = renew(*out, dbd, s, p, err);
     }
     return rv;

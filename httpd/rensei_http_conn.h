@@ -9,7 +9,8 @@
  * does not look, and lets nobody drop a connection; so where the file was
  * replaced, our modules open the new one beside mod_dbd's, which stays for
  * those who have statements prepared on it. Where there is none, the store is
- * away.
+ * away. The same goes for a file that may not be written to: SQLite opens it
+ * for reading alone, and such a connection never writes again.
  */
 #ifndef RENSEI_HTTP_CONN_H
 #define RENSEI_HTTP_CONN_H
@@ -27,7 +28,8 @@ typedef struct rensei_http_conn_t {
     const char *path; /* of the SQLite file; NULL: PostgreSQL */
     apr_uint64_t device, file;
     int ready;    /* for the caller: what is done once for a connection */
-    int replaced; /* not the file that was there when httpd was started */
+    int replaced; /* one of ours beside mod_dbd's */
+    int readonly; /* it cannot write, and never will: to be opened again */
 } rensei_http_conn_t;
 
 /** In post_config: notes which file is there, before anybody opens it. */

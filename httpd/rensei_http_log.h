@@ -8,6 +8,7 @@
 #ifndef RENSEI_HTTP_LOG_H
 #define RENSEI_HTTP_LOG_H
 
+#include <httpd.h>
 #include <http_log.h>
 
 #define RSLOG(n) "RS" #n ": "
@@ -24,5 +25,10 @@ extern int *const rensei_http_log_index __attribute__((weak));
 #define RSLOG_MARK      \
     __FILE__, __LINE__, \
         (&rensei_http_log_index ? *rensei_http_log_index : APLOG_NO_MODULE)
+
+/** While the store is away, each request would say so: a line of one cause is
+ * due every five seconds in each process.
+ * @return NULL: not now; else what to add to it, with how many were not said */
+const char *rensei_http_log_due(const char *cause, apr_pool_t *p);
 
 #endif

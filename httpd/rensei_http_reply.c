@@ -74,8 +74,13 @@ static void error_log(request_rec *r, const rensei_err_t *err)
     const char *text = err->text ? err->text : "";
 
     if (err->code == RENSEI_E_UNAVAILABLE || err->code == RENSEI_E_INTERNAL) {
-        ap_log_rerror(RSLOG_MARK, APLOG_ERR, 0, r, RSLOG(0101) "%s: %s (%s)",
-                      name, text, err->cause ? err->cause : "no cause given");
+        const char *cause = err->cause ? err->cause : "no cause given";
+        const char *more = rensei_http_log_due(cause, r->pool);
+
+        if (more) {
+            ap_log_rerror(RSLOG_MARK, APLOG_ERR, 0, r,
+                          RSLOG(0101) "%s: %s (%s)%s", name, text, cause, more);
+        }
         return;
     }
     ap_log_rerror(RSLOG_MARK, APLOG_INFO, 0, r,

@@ -7,39 +7,6 @@
 #include <http_protocol.h>
 #include <apr_strings.h>
 
-/* Takes the next segment, which is not empty, off a path. */
-static int segment_next(rensei_str_t *out, const char **path)
-{
-    if (**path != '/') {
-        return 0;
-    }
-    out->p = *path + 1;
-    out->n = strcspn(out->p, "/");
-    *path = out->p + out->n;
-    return out->n > 0;
-}
-
-static int path_matches(rensei_route_match_t *m, const char *pattern,
-                        const char *path, apr_pool_t *p)
-{
-    rensei_str_t want, have;
-    int params = 0;
-
-    while (segment_next(&want, &pattern)) {
-        if (!segment_next(&have, &path)) {
-            return 0;
-        }
-        if (want.p[0] == '{') {
-            ap_assert(params < RENSEI_ROUTE_PARAMS_MAX);
-            m->param[params++] = apr_pstrmemdup(p, have.p, have.n);
-        }
-        else if (!rensei_str_eq(want, have)) {
-            return 0;
-        }
-    }
-    return *path == '\0';
-}
-
 static const char *allow_add(const char *allow, int method, apr_pool_t *p)
 {
     const char *name =
@@ -76,7 +43,7 @@ int rensei_http_route(request_rec *r, const rensei_route_t *routes)
     for (route = routes; route->pattern; route++) {
         rensei_route_match_t m = {{NULL}};
 
-        if (!path_matches(&m, route->pattern, r->uri, r->pool)) {
+        if (!rensei_path_match(m.param, route->pattern, r->uri, r->pool)) {
             continue;
         }
         if (route->method == r->method_number) {

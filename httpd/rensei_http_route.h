@@ -6,16 +6,13 @@
 #ifndef RENSEI_HTTP_ROUTE_H
 #define RENSEI_HTTP_ROUTE_H
 
-#include "rensei_err.h"
-#include "rensei_str.h"
+#include "rensei_path.h"
 
 #include <httpd.h>
 
-#define RENSEI_ROUTE_PARAMS_MAX 3
-
 /** The parts of the path that stand for `{…}` in the pattern, in order. */
 typedef struct rensei_route_match_t {
-    const char *param[RENSEI_ROUTE_PARAMS_MAX];
+    const char *param[RENSEI_PATH_PARAMS_MAX];
 } rensei_route_match_t;
 
 /** Answers a request, as an httpd handler: OK, or an HTTP status. */

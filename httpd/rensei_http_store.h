@@ -6,7 +6,9 @@
  * that a database which other modules use through mod_dbd is left alone.
  *
  * Open late, close early, never hold one while waiting for a client, and
- * never open a second one meanwhile: the pool waits without limit.
+ * never open a second one meanwhile: the pool waits without limit. How many
+ * do so at one time is bounded (rensei_http_gate.h), and for how long one may
+ * keep a connection (rensei_http_watch.h).
  */
 #ifndef RENSEI_HTTP_STORE_H
 #define RENSEI_HTTP_STORE_H
@@ -37,12 +39,24 @@ apr_status_t rensei_http_store_open(rensei_http_store_t **out,
                                     rensei_store_t **store, server_rec *s,
                                     apr_pool_t *p, rensei_err_t *err);
 
+/** The same for what the process does by itself: it needs no place among the
+ * requests. */
+apr_status_t rensei_http_store_open_own(rensei_http_store_t **out,
+                                        rensei_store_t **store, server_rec *s,
+                                        apr_pool_t *p, rensei_err_t *err);
+
+/** Takes the place among those who may wait for the store that the first
+ * statement would take: for who waits for somebody else's statement.
+ * @return err UNAVAILABLE: there are too many */
+apr_status_t rensei_http_store_enter(rensei_http_store_t *h, rensei_err_t *err);
+
 /** Which file a statement that was run was answered from: a number that is
  * another one when the file was replaced. 0 for PostgreSQL. */
 apr_uint64_t rensei_http_store_file(const rensei_http_store_t *h);
 
 /** Gives the connection back; a transaction still open is rolled back. Also
- * done by p's cleanup, if it was not called. The store is over then. */
+ * done by p's cleanup, if it was not called. The store's
+ * next statement takes one anew. */
 void rensei_http_store_close(rensei_http_store_t *h);
 
 #endif

@@ -7,6 +7,7 @@
 #include "rensei_field.h"
 #include "rensei_grantor.h"
 #include "rensei_limits.h"
+#include "rensei_org.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -207,7 +208,7 @@ apr_status_t rensei_apikey_create(rensei_apikey_t *out, const char **token,
         return rv;
     }
     rv = key_add(out, &made, st, by, actor, p, err);
-    rv = rensei_store_end(st, rv, p, err);
+    rv = rensei_org_store_end(st, rv, org, p, err);
     if (rv == APR_SUCCESS) {
         *token = made.text;
     }
@@ -266,9 +267,9 @@ apr_status_t rensei_apikey_used(rensei_store_t *st, const char *id,
     return rensei_store_exec(NULL, st, RENSEI_SQL_KEY_USED, args, p, err);
 }
 
-static void times_set(json_t *out, const rensei_apikey_t *k, apr_pool_t *p)
+static void times_set(json_t **out, const rensei_apikey_t *k, apr_pool_t *p)
 {
-    json_object_update_new(
+    rensei_json_merge(
         out, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "createdAt",
                        rensei_answer_iso(k->created_at, p), "updatedAt",
                        rensei_answer_iso(k->updated_at, p), "expiresAt",
@@ -290,16 +291,16 @@ json_t *rensei_apikey_json(const rensei_apikey_t *k, const char *token,
         "status", k->status, "createdBy", k->created_by, "revokeReason",
         k->revoke_reason);
 
-    times_set(out, k, p);
-    json_object_update_new(out, json_pack("{s:s?, s:I, s:o}", "lastUsedIp",
-                                          k->last_used_ip, "usageCount",
-                                          (json_int_t)k->usage_count, "maxUses",
-                                          rensei_answer_ms(k->max_uses)));
+    times_set(&out, k, p);
+    rensei_json_merge(&out, json_pack("{s:s?, s:I, s:o}", "lastUsedIp",
+                                      k->last_used_ip, "usageCount",
+                                      (json_int_t)k->usage_count, "maxUses",
+                                      rensei_answer_ms(k->max_uses)));
     if (k->cls == RENSEI_CLASS_REGISTRATION) {
-        json_object_set_new(out, "uses", json_integer(k->uses));
+        rensei_json_set(&out, "uses", json_integer(k->uses));
     }
     if (token) {
-        json_object_set_new(out, "token", json_string(token));
+        rensei_json_set(&out, "token", json_string(token));
     }
     return out;
 }

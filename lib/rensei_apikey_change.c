@@ -172,13 +172,11 @@ static json_t *updated_details(const rensei_apikey_patch_t *patch)
         json_pack("{s:o}", "fields", rensei_apikey_patch_fields(patch));
 
     if (patch->set & RENSEI_APIKEY_SCOPES) {
-        json_object_set_new(out, "scopes",
-                            rensei_answer_scopes(&patch->scopes));
+        rensei_json_set(&out, "scopes", rensei_answer_scopes(&patch->scopes));
     }
     if (patch->set & RENSEI_APIKEY_OWNER) {
-        json_object_set_new(out, "owner",
-                            patch->owner ? json_string(patch->owner)
-                                         : json_null());
+        rensei_json_set(&out, "owner",
+                        patch->owner ? json_string(patch->owner) : json_null());
     }
     return out;
 }

@@ -172,7 +172,7 @@ json_t *rensei_apikey_patch_fields(const rensei_apikey_patch_t *patch)
 
     for (i = 0; patch_fields[i].name; i++) {
         if (patch->set & patch_fields[i].bit) {
-            json_array_append_new(out, json_string(patch_fields[i].name));
+            rensei_json_append(&out, json_string(patch_fields[i].name));
         }
     }
     return out;

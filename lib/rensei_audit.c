@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define WHO_MAX 256 /* bytes of what tells of a caller */
+#define COLS 12
+#define ROWS_LOG_MAX 4 /* a statement takes 1, 2, 4, 8 or 16 rows */
 
 /* What comes with a request must not make its event fail: text that the
  * database would not take (PostgreSQL takes UTF-8 alone) is left out. */
@@ -36,12 +38,12 @@ static apr_status_t event_make(rensei_event_t *out,
     out->actor.request_id = tame(e->actor->request_id);
     out->target = tame(e->target);
     out->details = e->details_text;
-    if (out->details == NULL) {
-        out->details = e->details ? rensei_json_canonical(e->details, p) : "{}";
+    if (out->details == NULL && e->details) {
+        out->details = rensei_json_canonical(e->details, p);
     }
     if (out->details == NULL) {
-        return rensei_err_set(err, RENSEI_E_INTERNAL,
-                              "An event's details make no JSON.");
+        return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                              "There is no memory for an event's details.");
     }
     return rensei_id_new(&out->id, RENSEI_ID_EVENT, rensei_store_sys(st), p,
                          err);
@@ -70,23 +72,50 @@ static apr_status_t head_take(apr_int64_t *first, const char **hash,
     return rv;
 }
 
-static apr_status_t event_insert(rensei_store_t *st, const rensei_event_t *ev,
-                                 apr_pool_t *p, rensei_err_t *err)
+static void event_args(const char **args, const rensei_event_t *ev,
+                       apr_pool_t *p)
 {
-    const char *args[] = {ev->org,
-                          rensei_store_num(ev->seq, p),
-                          ev->id,
-                          ev->event,
-                          rensei_store_num(ev->at, p),
-                          ev->actor.id,
-                          ev->actor.type,
-                          ev->target,
-                          ev->actor.ip,
-                          ev->actor.request_id,
-                          ev->details,
-                          ev->hash};
+    const char *row[COLS] = {ev->org,
+                             rensei_store_num(ev->seq, p),
+                             ev->id,
+                             ev->event,
+                             rensei_store_num(ev->at, p),
+                             ev->actor.id,
+                             ev->actor.type,
+                             ev->target,
+                             ev->actor.ip,
+                             ev->actor.request_id,
+                             ev->details,
+                             ev->hash};
 
-    return rensei_store_exec(NULL, st, RENSEI_SQL_AUDIT_INSERT, args, p, err);
+    memcpy(args, row, sizeof(row));
+}
+
+/* In as few statements as they are to be had. */
+static apr_status_t events_insert(rensei_store_t *st,
+                                  const rensei_event_t *const *ev, int n,
+                                  apr_pool_t *p, rensei_err_t *err)
+{
+    static const rensei_sql_e stmt[] = {
+        RENSEI_SQL_AUDIT_INSERT, RENSEI_SQL_AUDIT_INSERT_2,
+        RENSEI_SQL_AUDIT_INSERT_4, RENSEI_SQL_AUDIT_INSERT_8,
+        RENSEI_SQL_AUDIT_INSERT_16};
+    const char *args[COLS << ROWS_LOG_MAX];
+    apr_status_t rv = APR_SUCCESS;
+    int i, log = ROWS_LOG_MAX;
+
+    while (n > 0 && rv == APR_SUCCESS) {
+        while (1 << log > n) {
+            log--;
+        }
+        for (i = 0; i < 1 << log; i++) {
+            event_args(args + (apr_size_t)i * COLS, ev[i], p);
+        }
+        rv = rensei_store_exec(NULL, st, stmt[log], args, p, err);
+        ev += 1 << log;
+        n -= 1 << log;
+    }
+    return rv;
 }
 
 /* The caller's texts can be gone when the witness is told. */
@@ -113,44 +142,57 @@ static void event_tell(rensei_store_t *st, const rensei_event_t *ev)
     rensei_store_tell(st, out);
 }
 
-static apr_status_t event_link(rensei_event_t *ev, rensei_store_t *st,
-                               apr_int64_t seq, const char *previous,
-                               apr_pool_t *p, rensei_err_t *err)
+/* Numbers them, and makes a chain of them. @param last the hash of the event
+ * before the first; becomes the last one's */
+static apr_status_t events_link(rensei_event_t *const *ev, int n,
+                                apr_int64_t seq, const char **last,
+                                rensei_store_t *st, apr_pool_t *p,
+                                rensei_err_t *err)
 {
-    apr_status_t rv;
+    apr_status_t rv = APR_SUCCESS;
+    int i;
 
-    ev->at = rensei_store_now_ms(st);
-    ev->seq = seq;
-    ev->previous = previous;
-    rv = rensei_audit_hash(&ev->hash, ev, p, err);
-    if (rv == APR_SUCCESS) {
-        rv = event_insert(st, ev, p, err);
-    }
-    if (rv == APR_SUCCESS) {
-        event_tell(st, ev);
+    for (i = 0; i < n && rv == APR_SUCCESS; i++) {
+        ev[i]->at = rensei_store_now_ms(st);
+        ev[i]->seq = seq + i;
+        ev[i]->previous = *last;
+        rv = rensei_audit_hash(&ev[i]->hash, ev[i], p, err);
+        *last = ev[i]->hash;
     }
     return rv;
 }
 
-/* Those of one organisation. */
-static apr_status_t append_org(rensei_store_t *st, const char *org,
-                               rensei_event_t *ev, int n, apr_pool_t *p,
-                               rensei_err_t *err)
+/* @param out room for n. @return how many there are of the organisation */
+static int events_of(rensei_event_t **out, const char *org, rensei_event_t *ev,
+                     int n)
 {
-    const char *args[] = {NULL, org};
-    apr_int64_t seq = 0;
-    apr_status_t rv;
     int i, mine = 0;
 
     for (i = 0; i < n; i++) {
-        mine += strcmp(ev[i].org, org) == 0;
-    }
-    rv = head_take(&seq, &args[0], st, org, mine, p, err);
-    for (i = 0; i < n && rv == APR_SUCCESS; i++) {
         if (strcmp(ev[i].org, org) == 0) {
-            rv = event_link(&ev[i], st, seq++, args[0], p, err);
-            args[0] = ev[i].hash;
+            out[mine++] = &ev[i];
         }
+    }
+    return mine;
+}
+
+/* All of them are one organisation's. */
+static apr_status_t append_org(rensei_store_t *st, rensei_event_t *const *ev,
+                               int n, apr_pool_t *p, rensei_err_t *err)
+{
+    const char *args[] = {NULL, ev[0]->org};
+    apr_int64_t seq = 0;
+    apr_status_t rv = head_take(&seq, &args[0], st, ev[0]->org, n, p, err);
+    int i;
+
+    if (rv == APR_SUCCESS) {
+        rv = events_link(ev, n, seq, &args[0], st, p, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = events_insert(st, (const rensei_event_t *const *)ev, n, p, err);
+    }
+    for (i = 0; i < n && rv == APR_SUCCESS; i++) {
+        event_tell(st, ev[i]);
     }
     return rv == APR_SUCCESS
                ? rensei_store_exec(NULL, st, RENSEI_SQL_AUDIT_HASH, args, p,
@@ -178,6 +220,7 @@ apr_status_t rensei_audit_append_all(rensei_store_t *st,
                                      apr_pool_t *p, rensei_err_t *err)
 {
     rensei_event_t *ev = apr_pcalloc(p, sizeof(*ev) * n);
+    rensei_event_t **mine = apr_palloc(p, sizeof(*mine) * n);
     const char *org;
     apr_status_t rv = APR_SUCCESS;
     int i;
@@ -190,9 +233,12 @@ apr_status_t rensei_audit_append_all(rensei_store_t *st,
     for (i = 0; i < n && rv == APR_SUCCESS; i++) {
         rv = event_make(&ev[i], &entry[i], st, p, err);
     }
+    if (rv != APR_SUCCESS) {
+        return rv; /* the rest have no organisation to be sorted by */
+    }
     for (org = org_after(ev, n, NULL); org && rv == APR_SUCCESS;
          org = org_after(ev, n, org)) {
-        rv = append_org(st, org, ev, n, p, err);
+        rv = append_org(st, mine, events_of(mine, org, ev, n), p, err);
     }
     return rv;
 }
@@ -377,17 +423,17 @@ apr_status_t rensei_audit_list(rensei_event_page_t *out, rensei_store_t *st,
 
 json_t *rensei_event_json(const rensei_event_t *ev, apr_pool_t *p)
 {
-    json_t *details = json_loads(ev->details, 0, NULL);
+    json_t *details = rensei_json_stored(ev->details, json_object());
     json_t *out = json_pack(
         "{s:s, s:s, s:o, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:o, s:I, s:s?}",
         "id", ev->id, "event", ev->event, "at", rensei_answer_iso(ev->at, p),
         "actor", ev->actor.id, "actorType", ev->actor.type, "target",
         ev->target, "orgId", ev->org, "ip", ev->actor.ip, "requestId",
-        ev->actor.request_id, "details", details ? details : json_object(),
-        "seq", (json_int_t)ev->seq, "hash", ev->hash);
+        ev->actor.request_id, "details", details, "seq", (json_int_t)ev->seq,
+        "hash", ev->hash);
 
     if (ev->previous) {
-        json_object_set_new(out, "previousHash", json_string(ev->previous));
+        rensei_json_set(&out, "previousHash", json_string(ev->previous));
     }
     return out;
 }

@@ -49,9 +49,10 @@ typedef struct rensei_audit_entry_t {
     const char *org; /* RENSEI_AUDIT_SYSTEM_ORG where none is concerned */
     const rensei_actor_t *actor;
     const char *target;
-    const json_t *details;    /* an object, or NULL for {}; not taken over; no
-                                 secrets, and no fractions (their text differs
-                                 between languages, and it is hashed) */
+    const json_t *details;    /* an object, not taken over; no secrets, and no
+                                 fractions (their text differs between
+                                 languages, and it is hashed). NULL is what
+                                 json_pack gives without memory: refused */
     const char *details_text; /* the same as canonical JSON, in place of it */
 } rensei_audit_entry_t;
 
@@ -75,7 +76,7 @@ apr_status_t rensei_audit_append(rensei_store_t *st, const char *event,
 /** What goes with each change of something that gateways know: its event, and
  * the word to all of them that what they know of it is out of date.
  * @param target what changed, by id
- * @param details taken over; NULL for {} */
+ * @param details taken over; json_object() for none */
 apr_status_t rensei_audit_change(rensei_store_t *st, const char *event,
                                  const char *org, const rensei_actor_t *actor,
                                  const char *target, json_t *details,

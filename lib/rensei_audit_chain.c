@@ -1,57 +1,75 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_audit_chain.h"
+#include "rensei_sha256.h"
 
 #include <apr_strings.h>
-#include <openssl/sha.h>
 #include <string.h>
 
 #define FORM "rensei-audit-1\n"
+#define FIELDS 12
 #define PAGE 500
 
 /* ---- the hash ---- */
 
-static const char *netstring(const char *s, apr_pool_t *p)
+#define NETSTRING_MORE (RENSEI_INT_LEN + 2) /* what it has beside the text */
+
+/* @return its end */
+static char *netstring(char *to, const char *s, apr_size_t n)
 {
-    return s ? apr_psprintf(p, "%" APR_SIZE_T_FMT ":%s,", strlen(s), s) : "-,";
+    if (s == NULL) {
+        to[0] = '-';
+        to[1] = ',';
+        return to + 2;
+    }
+    to += rensei_int_write(to, (apr_int64_t)n);
+    *to++ = ':';
+    memcpy(to, s, n);
+    to[n] = ',';
+    return to + n + 1;
 }
 
-static const char *canonical(const rensei_event_t *ev, apr_pool_t *p)
+static rensei_str_t canonical(const rensei_event_t *ev, apr_pool_t *p)
 {
-    const char *const field[] = {ev->previous,
-                                 ev->org,
-                                 rensei_store_num(ev->seq, p),
-                                 ev->id,
-                                 ev->event,
-                                 rensei_time_iso(ev->at, p),
-                                 ev->actor.id,
-                                 ev->actor.type,
-                                 ev->target,
-                                 ev->actor.ip,
-                                 ev->actor.request_id,
-                                 ev->details};
-    struct iovec part[1 + sizeof(field) / sizeof(field[0])] = {
-        {(void *)FORM, sizeof(FORM) - 1}};
+    const char *const field[FIELDS] = {ev->previous,
+                                       ev->org,
+                                       rensei_store_num(ev->seq, p),
+                                       ev->id,
+                                       ev->event,
+                                       rensei_time_iso(ev->at, p),
+                                       ev->actor.id,
+                                       ev->actor.type,
+                                       ev->target,
+                                       ev->actor.ip,
+                                       ev->actor.request_id,
+                                       ev->details};
+    apr_size_t len[FIELDS], size = sizeof(FORM);
+    char *text, *end;
     apr_size_t i;
 
-    for (i = 0; i < sizeof(field) / sizeof(field[0]); i++) {
-        const char *text = netstring(field[i], p);
-        part[i + 1].iov_base = (void *)text;
-        part[i + 1].iov_len = strlen(text);
+    for (i = 0; i < FIELDS; i++) {
+        len[i] = field[i] ? strlen(field[i]) : 0;
+        size += len[i] + NETSTRING_MORE;
     }
-    return apr_pstrcatv(p, part, sizeof(part) / sizeof(part[0]), NULL);
+    text = apr_palloc(p, size);
+    memcpy(text, FORM, sizeof(FORM) - 1);
+    end = text + sizeof(FORM) - 1;
+    for (i = 0; i < FIELDS; i++) {
+        end = netstring(end, field[i], len[i]);
+    }
+    return (rensei_str_t){text, (apr_size_t)(end - text)};
 }
 
 apr_status_t rensei_audit_hash(const char **out, const rensei_event_t *ev,
                                apr_pool_t *p, rensei_err_t *err)
 {
     static const char digits[] = "0123456789abcdef";
-    const char *text = canonical(ev, p);
-    unsigned char md[SHA256_DIGEST_LENGTH];
+    rensei_str_t text = canonical(ev, p);
+    unsigned char md[RENSEI_SHA256_LEN];
     char *hex = apr_palloc(p, 2 * sizeof(md) + 1);
     apr_size_t i;
 
-    if (SHA256((const unsigned char *)text, strlen(text), md) == NULL) {
+    if (!rensei_sha256(md, text.p, text.n)) {
         return rensei_err_set(err, RENSEI_E_INTERNAL, "SHA-256 failed.");
     }
     for (i = 0; i < sizeof(md); i++) {

@@ -44,7 +44,9 @@ static int refused(reading_t *r, const char *text)
     return 0;
 }
 
-#define THREE(a, b, c) ((a) << 16 | (b) << 8 | (c))
+/* char is signed, and what is beyond ASCII negative: not to be shifted. */
+#define BYTE(c) ((unsigned char)(c))
+#define THREE(a, b, c) (BYTE(a) << 16 | BYTE(b) << 8 | BYTE(c))
 
 /* Which claim has this name; CLAIMS for one that is not ours. Names are
  * compared whole: `a` is not `aud`. */

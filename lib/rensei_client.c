@@ -6,6 +6,7 @@
 #include "rensei_grantor.h"
 #include "rensei_id.h"
 #include "rensei_limits.h"
+#include "rensei_org.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -304,7 +305,7 @@ apr_status_t rensei_client_create(rensei_client_t *out, const char **secret,
         return rv;
     }
     rv = client_add(out, made, st, by, actor, p, err);
-    rv = rensei_store_end(st, rv, p, err);
+    rv = rensei_org_store_end(st, rv, org, p, err);
     if (rv == APR_SUCCESS) {
         *secret = made;
     }
@@ -370,14 +371,14 @@ static json_t *updated_details(const rensei_client_spec_t *spec)
     json_t *out = json_pack("{s:o}", "fields", rensei_client_spec_fields(spec));
 
     if (spec->set & RENSEI_CLIENT_SCOPES) {
-        json_object_set_new(out, "scopes", rensei_answer_scopes(&spec->scopes));
+        rensei_json_set(&out, "scopes", rensei_answer_scopes(&spec->scopes));
     }
     if (spec->set & RENSEI_CLIENT_STATUS) {
-        json_object_set_new(out, "status", json_string(spec->status));
+        rensei_json_set(&out, "status", json_string(spec->status));
     }
     if (spec->set & RENSEI_CLIENT_SECRET_EXPIRES) {
-        json_object_set_new(out, "secretExpiresAt",
-                            rensei_answer_ms(spec->secret_expires_at));
+        rensei_json_set(&out, "secretExpiresAt",
+                        rensei_answer_ms(spec->secret_expires_at));
     }
     return out;
 }
@@ -530,14 +531,4 @@ apr_status_t rensei_client_revoke(rensei_client_t *out, rensei_store_t *st,
     }
     rv = client_end(out, st, org, id, reason, actor, p, err);
     return rensei_store_end(st, rv, p, err);
-}
-
-apr_status_t rensei_client_used(rensei_store_t *st, const char *id,
-                                const rensei_usage_t *usage, apr_pool_t *p,
-                                rensei_err_t *err)
-{
-    const char *at = rensei_store_num(usage->at, p);
-    const char *args[] = {at, usage->ip, at, at, id};
-
-    return rensei_store_exec(NULL, st, RENSEI_SQL_CLIENT_USED, args, p, err);
 }

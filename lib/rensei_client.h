@@ -57,6 +57,8 @@ typedef struct rensei_client_t {
     const char *last_used_ip;                         /* or NULL */
     int org_active; /* its organisation, and its workspace, are not suspended */
     const char *suspended; /* "organisation" "workspace", or NULL */
+    int recalled;          /* by the store's memory, not read: */
+    apr_int64_t as_of;     /* as it is while this is the newest change */
 
     /* Which of its tokens are dead (rensei_revocation.h): those issued up to
      * a time (epoch ms, 0: none), and some one by one, NULL-terminated. Only
@@ -208,12 +210,6 @@ apr_status_t rensei_client_rotate_cancel(rensei_client_t *out,
  * @return err NOT_FOUND, UNAVAILABLE */
 apr_status_t rensei_client_find(rensei_client_t *out, rensei_store_t *st,
                                 const char *id, apr_pool_t *p,
-                                rensei_err_t *err);
-
-/** Notes a use (of its secret at a protected location): its time and address,
- * where it is the latest. Count is not kept. No event. */
-apr_status_t rensei_client_used(rensei_store_t *st, const char *id,
-                                const rensei_usage_t *usage, apr_pool_t *p,
                                 rensei_err_t *err);
 
 /** Is the client, and its organisation, fit to be used now (ms)? */

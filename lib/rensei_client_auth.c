@@ -22,7 +22,8 @@ typedef struct attempt_t {
     const char *id; /* as it was given */
     int formed;     /* the id has the form of one */
     int known;
-    int recalled; /* by the store's memory */
+    int recalled; /* by the store's memory, which knows changes up to as_of */
+    apr_int64_t as_of;
     rensei_rows_t rows;
     const rensei_actor_t *actor;
     apr_pool_t *p;
@@ -41,7 +42,8 @@ static apr_status_t row_read(attempt_t *a, const char *id)
 {
     const rensei_memory_t *memory = rensei_store_remembers(a->st);
 
-    a->recalled = memory && memory->recall(memory->baton, &a->rows, id, a->p);
+    a->recalled =
+        memory && memory->recall(memory->baton, &a->rows, &a->as_of, id, a->p);
     return a->recalled
                ? APR_SUCCESS
                : rensei_store_select(&a->rows, a->st, RENSEI_SQL_CLIENT_DIGEST,
@@ -77,6 +79,8 @@ static apr_status_t client_read(attempt_t *a)
     if (rv == APR_SUCCESS && a->known && !a->recalled) {
         row_remember(a);
     }
+    a->client->recalled = a->known && a->recalled;
+    a->client->as_of = a->as_of;
     return rv;
 }
 
@@ -141,8 +145,12 @@ static const char *secret_wrong(attempt_t *a, const char *secret)
         a->known ? rensei_client_row_digest(&a->rows, 0) : NULL;
     const char *next =
         a->known ? rensei_client_row_next_digest(&a->rows, 0) : NULL;
-    int is_old = rensei_digest_matches(digest, secret, strlen(secret));
-    int is_next = rensei_digest_matches(next, secret, strlen(secret));
+    char shown[RENSEI_DIGEST_LEN + 1] = "";
+    int is_old, is_next;
+
+    rensei_digest(shown, secret, strlen(secret));
+    is_old = rensei_digest_same(digest, shown);
+    is_next = rensei_digest_same(next, shown);
 
     if (!a->known) {
         return "unknown_client";
@@ -216,6 +224,23 @@ apr_status_t rensei_client_auth_secret(rensei_client_t *out, rensei_store_t *st,
                : APR_SUCCESS;
 }
 
+apr_status_t rensei_client_auth_refuse(rensei_client_t *c, rensei_store_t *st,
+                                       const char *reason,
+                                       const rensei_actor_t *actor,
+                                       apr_pool_t *p, rensei_err_t *err)
+{
+    attempt_t a = {.client = c,
+                   .st = st,
+                   .id = c->id,
+                   .formed = 1,
+                   .known = 1,
+                   .actor = actor,
+                   .p = p,
+                   .err = err};
+
+    return fail(&a, reason, "The client id or secret is not valid.");
+}
+
 /* ---- assertions ---- */
 
 /* Notes that it was used; of several attempts at the same time one alone is
@@ -235,8 +260,14 @@ static apr_status_t assertion_use(int *first, const attempt_t *a,
         return rensei_err_set(a->err, RENSEI_E_UNAVAILABLE,
                               "A digest could not be computed.");
     }
-    rv = rensei_store_exec(first, a->st, RENSEI_SQL_ASSERTION_INSERT, args,
-                           a->p, a->err);
+    /* Alone it could not be tried again when the connection is lost: done
+     * twice, it would be a replay. */
+    rv = rensei_store_begin(a->st, a->p, a->err);
+    if (rv == APR_SUCCESS) {
+        rv = rensei_store_exec(first, a->st, RENSEI_SQL_ASSERTION_INSERT, args,
+                               a->p, a->err);
+        rv = rensei_store_end(a->st, rv, a->p, a->err);
+    }
     /* One in sixteen, by chance, tidies up, for all of them. */
     if (rv == APR_SUCCESS && digest[RENSEI_DIGEST_LEN - 1] == '0') {
         rensei_forget_some(a->st, RENSEI_SQL_ASSERTION_FORGET, a->p);

@@ -29,6 +29,14 @@ apr_status_t rensei_client_auth_assertion(
     const char *assertion, const char *const *audiences, int again,
     const rensei_actor_t *actor, apr_pool_t *p, rensei_err_t *err);
 
+/** Refuses a client that has proved who it is, as one that has not: the same
+ * err INVALID_CLIENT.
+ * @param reason for the event alone */
+apr_status_t rensei_client_auth_refuse(rensei_client_t *c, rensei_store_t *st,
+                                       const char *reason,
+                                       const rensei_actor_t *actor,
+                                       apr_pool_t *p, rensei_err_t *err);
+
 /** When the client can no longer authenticate as it just did: its own end, or
  * that of the secret it showed, whichever is first. Epoch ms, 0: never */
 apr_int64_t rensei_client_auth_end(const rensei_client_t *c);

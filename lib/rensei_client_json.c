@@ -3,9 +3,9 @@
 #include "rensei_client.h"
 #include "rensei_field.h"
 
-static void whole_set(json_t *out, const rensei_client_t *c)
+static void whole_set(json_t **out, const rensei_client_t *c)
 {
-    json_object_update_new(
+    rensei_json_merge(
         out, json_pack("{s:s?, s:s?, s:O?, s:o, s:o, s:s, s:s?, s:s?}",
                        "description", c->description, "owner", c->owner,
                        "trustedMetadata", c->trusted_metadata, "tokenLifetime",
@@ -15,16 +15,16 @@ static void whole_set(json_t *out, const rensei_client_t *c)
                        "lastUsedIp", c->last_used_ip));
 }
 
-static void credentials_set(json_t *out, const rensei_client_t *c)
+static void credentials_set(json_t **out, const rensei_client_t *c)
 {
-    json_object_update_new(
-        out,
-        json_pack("{s:s?, s:O?, s:o, s:s?, s:s?, s:o}",
-                  "tokenEndpointAuthMethod", c->auth_method, "jwks", c->jwks,
-                  "audiences", rensei_answer_scopes(&c->audiences),
-                  "secretLast4", c->secret_last4, "nextSecretLast4",
-                  c->next_secret_last4, "secretExpiresAt",
-                  rensei_answer_ms(c->secret_expires_at)));
+    rensei_json_merge(out, json_pack("{s:s?, s:O?, s:o, s:s?, s:s?, s:o}",
+                                     "tokenEndpointAuthMethod", c->auth_method,
+                                     "jwks", c->jwks, "audiences",
+                                     rensei_answer_scopes(&c->audiences),
+                                     "secretLast4", c->secret_last4,
+                                     "nextSecretLast4", c->next_secret_last4,
+                                     "secretExpiresAt",
+                                     rensei_answer_ms(c->secret_expires_at)));
 }
 
 json_t *rensei_client_json(const rensei_client_t *c, const char *secret,
@@ -39,10 +39,10 @@ json_t *rensei_client_json(const rensei_client_t *c, const char *secret,
         rensei_answer_ms(c->revoked_at), "lastUsedAt",
         rensei_answer_ms(c->last_used_at));
 
-    whole_set(out, c);
-    credentials_set(out, c);
+    whole_set(&out, c);
+    credentials_set(&out, c);
     if (secret) {
-        json_object_set_new(out, "clientSecret", json_string(secret));
+        rensei_json_set(&out, "clientSecret", json_string(secret));
     }
     return out;
 }

@@ -35,7 +35,7 @@ json_t *rensei_client_spec_fields(const rensei_client_spec_t *spec)
 
     for (i = 0; i < FIELD_COUNT; i++) {
         if (spec->set & fields[i].bit) {
-            json_array_append_new(out, json_string(fields[i].name));
+            rensei_json_append(&out, json_string(fields[i].name));
         }
     }
     return out;

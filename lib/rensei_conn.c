@@ -149,9 +149,10 @@ static int call_once(rensei_conn_t *c, call_t *call, int again, apr_pool_t *p)
  * did anything, so it may be tried again in a transaction as well; and only
  * then: other errors can have ended the transaction, and what followed would
  * be committed on its own.
- * PostgreSQL: when the connection was lost, which check_conn replaces; never
- * in a transaction, whose first half went with the connection. */
-static int worth_retry(rensei_conn_t *c, apr_pool_t *p)
+ * PostgreSQL: when the connection was lost, which is replaced; never in a
+ * transaction, whose first half went with the connection, nor what changes
+ * something: it may be the answer that was lost. */
+static int worth_retry(rensei_conn_t *c, const call_t *call, apr_pool_t *p)
 {
     const char *why;
 
@@ -162,8 +163,25 @@ static int worth_retry(rensei_conn_t *c, apr_pool_t *p)
         return why && (strcmp(why, "database schema has changed") == 0 ||
                        strcmp(why, "not an error") == 0);
     }
-    return c->tx == NULL &&
-           apr_dbd_check_conn(c->driver, p, c->handle) == APR_SUCCESS;
+    if (c->tx || (call->stmt != RENSEI_SQL_COUNT && !call->rows)) {
+        return 0;
+    }
+    return (c->renew
+                ? c->renew(c->renew_baton)
+                : apr_dbd_check_conn(c->driver, p, c->handle)) == APR_SUCCESS;
+}
+
+static apr_status_t call_failed(rensei_conn_t *c, const call_t *call,
+                                apr_pool_t *p, rensei_err_t *err)
+{
+    const char *why = driver_error(c);
+
+    c->tx_failed = 1;
+    if (c->sqlite && why &&
+        strcmp(why, "attempt to write a readonly database") == 0) {
+        c->readonly = 1;
+    }
+    return unavailable(call->sql, why, p, err);
 }
 
 static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
@@ -173,9 +191,8 @@ static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
         return unavailable(call->sql, "the transaction failed before", p, err);
     }
     if (call_once(c, call, 0, p) != 0 &&
-        (!worth_retry(c, p) || call_once(c, call, 1, p) != 0)) {
-        c->tx_failed = 1;
-        return unavailable(call->sql, driver_error(c), p, err);
+        (!worth_retry(c, call, p) || call_once(c, call, 1, p) != 0)) {
+        return call_failed(c, call, p, err);
     }
     return APR_SUCCESS;
 }

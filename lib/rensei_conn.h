@@ -19,7 +19,10 @@ typedef struct rensei_conn_t {
     int sqlite;           /* else PostgreSQL */
     apr_pool_t *tx;       /* the pool of the transaction in hand, or NULL */
     int tx_failed;        /* a statement of it failed: it must not commit */
+    int readonly;         /* see rensei_store_readonly */
     int has_turn;         /* see rensei_turn.h */
+    rensei_store_renew_fn *renew; /* NULL: apr_dbd_check_conn */
+    void *renew_baton;
 } rensei_conn_t;
 
 /** The connection of a store; without a handle where it has none yet. */

@@ -247,7 +247,7 @@ static json_t *registered_details(const rensei_enrolled_t *e, const char *jti)
         "jti", jti, "expiresAt", rensei_answer_ms(e->expires_at));
 
     if (e->again) {
-        json_object_set_new(out, "again", json_true());
+        rensei_json_set(&out, "again", json_true());
     }
     return out;
 }

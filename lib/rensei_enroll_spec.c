@@ -127,6 +127,10 @@ static apr_status_t capabilities_read(rensei_enroll_spec_t *out,
     rv = capabilities_check(list, p, err);
     if (rv == APR_SUCCESS) {
         out->capabilities = rensei_json_dump(list, p);
+        if (out->capabilities == NULL) {
+            rv = rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                                "There is no memory for the capabilities.");
+        }
     }
     return rv;
 }

@@ -10,26 +10,65 @@
 #define TIME_MAX APR_INT64_C(253402300799999) /* the end of 9999 */
 #define NAME_SHOWN_MAX 64
 
-static int is_control(const unsigned char *s, int lines)
+typedef struct range_t {
+    apr_uint32_t from, to;
+} range_t;
+
+/* C0 (less the newline), DEL, C1; and what makes a text show as another than
+ * it is, in a list or a log: line ends by other names, and what turns the
+ * direction of writing. */
+static const range_t controls[] = {{0x01, 0x09},     {0x0b, 0x1f},
+                                   {0x7f, 0x9f},     {0x2028, 0x202e},
+                                   {0x2066, 0x2069}, {0, 0}};
+
+/* Blanks, and what Unicode calls default ignorable: of these alone a text
+ * would look as if there were none. */
+static const range_t unseen[] = {
+    {0x0a, 0x0a},       {0x20, 0x20},       {0xa0, 0xa0},
+    {0xad, 0xad},       {0x34f, 0x34f},     {0x61c, 0x61c},
+    {0x115f, 0x1160},   {0x1680, 0x1680},   {0x17b4, 0x17b5},
+    {0x180b, 0x180f},   {0x2000, 0x200f},   {0x202f, 0x202f},
+    {0x205f, 0x206f},   {0x2800, 0x2800},   {0x3000, 0x3000},
+    {0x3164, 0x3164},   {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},
+    {0xffa0, 0xffa0},   {0xfff0, 0xfff8},   {0x1bca0, 0x1bca3},
+    {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}, {0, 0}};
+
+static int in(const range_t *ranges, apr_uint32_t c)
 {
-    if (*s == '\n') {
-        return !lines;
+    while (ranges->to && (c < ranges->from || c > ranges->to)) {
+        ranges++;
     }
-    /* U+0080 to U+009F are C2 80 to C2 9F. */
-    return *s < 0x20 || *s == 0x7f ||
-           (*s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f);
+    return ranges->to != 0;
 }
 
-static int has_control(const char *value, int lines)
+/* The next character of a text that is UTF-8. */
+static apr_uint32_t character(const char **s)
 {
-    const unsigned char *s;
+    const unsigned char *c = (const unsigned char *)*s;
+    apr_size_t i, n = c[0] < 0x80 ? 1 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+    apr_uint32_t out = n == 1 ? c[0] : c[0] & (0x7fu >> n);
 
-    for (s = (const unsigned char *)value; *s; s++) {
-        if (is_control(s, lines)) {
-            return 1;
-        }
+    for (i = 1; i < n; i++) {
+        out = out << 6 | (c[i] & 0x3fu);
     }
-    return 0;
+    *s += n;
+    return out;
+}
+
+/* Why a text is not fit to be shown, or NULL. */
+static const char *unfit(const char *value, int lines)
+{
+    int seen = 0;
+
+    while (*value) {
+        apr_uint32_t c = character(&value);
+
+        if ((c == '\n' && !lines) || in(controls, c)) {
+            return "must not have control characters";
+        }
+        seen = seen || !in(unseen, c);
+    }
+    return seen ? NULL : "must have a character that can be seen";
 }
 
 apr_status_t rensei_field_text(const char *field, const char *value,
@@ -37,6 +76,7 @@ apr_status_t rensei_field_text(const char *field, const char *value,
                                rensei_err_t *err)
 {
     apr_size_t n = value ? strlen(value) : 0;
+    const char *wrong;
 
     if (value == NULL) {
         return APR_SUCCESS;
@@ -49,9 +89,9 @@ apr_status_t rensei_field_text(const char *field, const char *value,
     if (!rensei_utf8_valid(value, n)) {
         return rensei_err_field(err, p, field, "%s must be UTF-8.", field);
     }
-    if (has_control(value, lines)) {
-        return rensei_err_field(err, p, field,
-                                "%s must not have control characters.", field);
+    wrong = unfit(value, lines);
+    if (wrong) {
+        return rensei_err_field(err, p, field, "%s %s.", field, wrong);
     }
     if (value[0] == ' ' || value[n - 1] == ' ') {
         return rensei_err_field(
@@ -259,8 +299,8 @@ json_t *rensei_answer_scopes(const rensei_scopes_t *scopes)
     int i;
 
     for (i = 0; i < scopes->count; i++) {
-        json_array_append_new(
-            out, json_stringn(scopes->scope[i].p, scopes->scope[i].n));
+        rensei_json_append(
+            &out, json_stringn(scopes->scope[i].p, scopes->scope[i].n));
     }
     return out;
 }

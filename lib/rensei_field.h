@@ -11,8 +11,10 @@
 #include "rensei_json.h"
 #include "rensei_scope.h"
 
-/** Checks a text: UTF-8, 1 to max bytes, no blank at either end, no control
- * character (C0, DEL, C1), but newlines if `lines`. NULL passes. */
+/** Checks a text: UTF-8, 1 to max bytes, something in it that can be seen, no
+ * blank at either end, no control character (C0, DEL, C1, line and paragraph
+ * separators, those that turn the direction of writing), but newlines if
+ * `lines`. NULL passes. */
 apr_status_t rensei_field_text(const char *field, const char *value,
                                apr_size_t max, int lines, apr_pool_t *p,
                                rensei_err_t *err);

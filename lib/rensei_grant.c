@@ -10,6 +10,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#define TRIES 3 /* at a token whose client changes while it is made */
+
 /* One token in the making. */
 typedef struct making_t {
     rensei_client_t client;
@@ -189,18 +191,24 @@ static void aud_put(rensei_json_text_t *w, const making_t *m,
 
 /* A custom claim never stands for one of ours: a template that names one is
  * refused when the configuration is read. */
-static void custom_put(rensei_json_text_t *w, const rensei_template_t *t,
-                       const rensei_client_t *c, apr_pool_t *p)
+static int custom_put(rensei_json_text_t *w, const rensei_template_t *t,
+                      const rensei_client_t *c, apr_pool_t *p)
 {
     json_t *claims = rensei_template_claims(t, c, p), *value;
-    const char *name;
+    const char *name, *text;
 
     json_object_foreach(claims, name, value)
     {
-        rensei_json_put_raw(w, name, rensei_json_dump(value, p));
+        text = rensei_json_dump(value, p);
+        if (text == NULL) {
+            return 0;
+        }
+        rensei_json_put_raw(w, name, text);
     }
+    return claims != NULL;
 }
 
+/* @return NULL when out of memory: a claim left out could be one that limits */
 static const char *claims_text(const making_t *m, const rensei_issuer_t *iss,
                                apr_pool_t *p)
 {
@@ -221,8 +229,8 @@ static const char *claims_text(const making_t *m, const rensei_issuer_t *iss,
         rensei_json_put_text(&w, "client_id", c->id);
         rensei_json_put_text(&w, "scope", rensei_scopes_text(&m->scopes, p));
     }
-    if (iss->template) {
-        custom_put(&w, iss->template, c, p);
+    if (iss->template && !custom_put(&w, iss->template, c, p)) {
+        return NULL;
     }
     return rensei_json_finish(&w);
 }
@@ -236,6 +244,10 @@ static apr_status_t claims_write(const char **out, const making_t *m,
     rensei_json_object_t obj;
 
     *out = claims_text(m, iss, p);
+    if (*out == NULL) {
+        return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                              "There is no memory for the claims.");
+    }
     if (iss->template &&
         rensei_json_scan(&obj, *out, strlen(*out)) != APR_SUCCESS) {
         return rensei_err_set(err, RENSEI_E_INTERNAL,
@@ -297,6 +309,8 @@ static void issuance_set(rensei_issuance_t *out, const making_t *m,
     out->client = m->client.id;
     out->org = m->client.org;
     out->client_version = m->client.updated_at;
+    out->recalled = m->client.recalled;
+    out->as_of = m->client.as_of;
     out->actor = *actor;
     out->actor.id = m->client.id;
     out->actor.type = "m2m_client";
@@ -329,6 +343,13 @@ static apr_status_t grant_try(rensei_issuance_t *out, rensei_store_t *st,
     if (rv == APR_SUCCESS) {
         time_set(&m, now);
         lifetime_set(&m, iss, now);
+    }
+    /* The client's last second: an expires_in of 0 helps nobody, and within
+     * RenseiClockSkew other machines would take the token after its end. */
+    if (rv == APR_SUCCESS && m.exp <= m.iat) {
+        rv = rensei_client_auth_refuse(&m.client, st, "expired", actor, p, err);
+    }
+    if (rv == APR_SUCCESS) {
         rv = token_sign(&token, &m, iss, rensei_store_sys(st), p, err);
     }
     if (rv == APR_SUCCESS) {
@@ -356,7 +377,7 @@ apr_status_t rensei_grant_make(rensei_issuance_t *out, rensei_store_t *st,
     return rv;
 }
 
-apr_status_t rensei_grant_unsettled(rensei_err_t *err)
+static apr_status_t unsettled(rensei_err_t *err)
 {
     rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                    "The client is being changed; try again.");
@@ -364,36 +385,24 @@ apr_status_t rensei_grant_unsettled(rensei_err_t *err)
     return APR_EGENERAL;
 }
 
-apr_status_t rensei_grant_token(rensei_token_t *out, rensei_store_t *st,
+apr_status_t rensei_grant_token(rensei_issuance_t *out, rensei_store_t *st,
                                 const rensei_issuer_t *iss,
                                 const rensei_token_request_t *req,
-                                const rensei_actor_t *actor, apr_pool_t *p,
-                                rensei_err_t *err)
+                                const rensei_actor_t *actor,
+                                rensei_grant_record_fn *record, void *baton,
+                                apr_pool_t *p, rensei_err_t *err)
 {
-    rensei_issuance_t made = {.stale = 1};
-    rensei_issuance_t *list[] = {&made};
     rensei_token_request_t asked = *req;
     apr_status_t rv = APR_SUCCESS;
     int i;
 
-    for (i = 0; rv == APR_SUCCESS && made.stale && i < RENSEI_GRANT_TRIES;
-         i++) {
+    out->stale = 1;
+    for (i = 0; rv == APR_SUCCESS && out->stale && i < TRIES; i++) {
         asked.again = i > 0;
-        rv = rensei_grant_make(&made, st, iss, &asked, actor, p, err);
+        rv = rensei_grant_make(out, st, iss, &asked, actor, p, err);
         if (rv == APR_SUCCESS) {
-            rv = rensei_store_begin(st, p, err);
-        }
-        if (rv == APR_SUCCESS) {
-            rv = rensei_issuance_record(st, list, 1, p, err);
-            rv = rensei_store_end(st, rv, p, err);
+            rv = record(baton, out, err);
         }
     }
-    if (rv == APR_SUCCESS && made.stale) {
-        rv = rensei_grant_unsettled(err);
-    }
-    out->credential_expires_at = made.token.credential_expires_at;
-    if (rv == APR_SUCCESS) {
-        *out = made.token;
-    }
-    return rv;
+    return rv == APR_SUCCESS && out->stale ? unsettled(err) : rv;
 }

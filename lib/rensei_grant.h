@@ -70,16 +70,20 @@ apr_status_t rensei_grant_make(rensei_issuance_t *out, rensei_store_t *st,
                                const rensei_actor_t *actor, apr_pool_t *p,
                                rensei_err_t *err);
 
-/** The same, and records it: durable when this returns. */
-apr_status_t rensei_grant_token(rensei_token_t *out, rensei_store_t *st,
+/** Records what was made: durable, or stale, when this returns APR_SUCCESS. */
+typedef apr_status_t rensei_grant_record_fn(void *baton,
+                                            rensei_issuance_t *made,
+                                            rensei_err_t *err);
+
+/** The same, and has it recorded; made anew, a few times, while its client
+ * changes between the two. It may be given away when this returns APR_SUCCESS.
+ * @param out else only its token.credential_expires_at counts
+ * @return err also UNAVAILABLE: the client changes again and again */
+apr_status_t rensei_grant_token(rensei_issuance_t *out, rensei_store_t *st,
                                 const rensei_issuer_t *iss,
                                 const rensei_token_request_t *req,
-                                const rensei_actor_t *actor, apr_pool_t *p,
-                                rensei_err_t *err);
-
-/** How often a token is made anew whose client has changed while it was made,
- * before the answer is UNAVAILABLE. */
-#define RENSEI_GRANT_TRIES 3
-apr_status_t rensei_grant_unsettled(rensei_err_t *err);
+                                const rensei_actor_t *actor,
+                                rensei_grant_record_fn *record, void *baton,
+                                apr_pool_t *p, rensei_err_t *err);
 
 #endif

@@ -1,10 +1,10 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 #include "rensei_id.h"
+#include "rensei_sha256.h"
 
 #include <apr_strings.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <string.h>
 
 #define HEX_ID_BYTES 16
@@ -210,34 +210,35 @@ int rensei_secret_valid(rensei_secret_e type, const char *s, apr_size_t n)
 
 #define DIGEST_MARK "sha256$"
 
-static int digest_write(char out[RENSEI_DIGEST_LEN + 1], const char *secret,
-                        apr_size_t n)
-{
-    unsigned char md[SHA256_DIGEST_LENGTH];
-
-    if (SHA256((const unsigned char *)secret, n, md) == NULL) {
-        out[0] = '\0';
-        return 0;
-    }
-    memcpy(out, DIGEST_MARK, sizeof(DIGEST_MARK) - 1);
-    hex_write(out + sizeof(DIGEST_MARK) - 1, md, sizeof(md));
-    return 1;
-}
-
 void rensei_digest(char out[RENSEI_DIGEST_LEN + 1], const char *secret,
                    apr_size_t n)
 {
-    digest_write(out, secret, n);
+    unsigned char md[RENSEI_SHA256_LEN];
+
+    if (!rensei_sha256(md, secret, n)) {
+        out[0] = '\0';
+        return;
+    }
+    memcpy(out, DIGEST_MARK, sizeof(DIGEST_MARK) - 1);
+    hex_write(out + sizeof(DIGEST_MARK) - 1, md, sizeof(md));
 }
 
-int rensei_digest_matches(const char *stored, const char *secret, apr_size_t n)
+int rensei_digest_same(const char *stored,
+                       const char digest[RENSEI_DIGEST_LEN + 1])
 {
     static const char nobody[RENSEI_DIGEST_LEN + 1] = DIGEST_MARK;
     int known = stored != NULL && strlen(stored) == RENSEI_DIGEST_LEN;
-    char digest[RENSEI_DIGEST_LEN + 1] = "";
-    int computed = digest_write(digest, secret, n);
+    int computed = digest[0] != '\0';
     int same =
         CRYPTO_memcmp(digest, known ? stored : nobody, RENSEI_DIGEST_LEN) == 0;
 
     return computed & known & same;
+}
+
+int rensei_digest_matches(const char *stored, const char *secret, apr_size_t n)
+{
+    char digest[RENSEI_DIGEST_LEN + 1] = "";
+
+    rensei_digest(digest, secret, n);
+    return rensei_digest_same(stored, digest);
 }

@@ -75,9 +75,13 @@ int rensei_secret_valid(rensei_secret_e type, const char *s, apr_size_t n);
 void rensei_digest(char out[RENSEI_DIGEST_LEN + 1], const char *secret,
                    apr_size_t n);
 
-/** Compares a stored digest with a presented secret's in constant time.
- * Pass stored = NULL for an owner who does not exist: it then costs the same
- * and is false. */
+/** Compares a stored digest with that of a presented secret (rensei_digest) in
+ * constant time. Pass stored = NULL for an owner who does not exist: it then
+ * costs the same and is false. */
+int rensei_digest_same(const char *stored,
+                       const char digest[RENSEI_DIGEST_LEN + 1]);
+
+/** The same with the secret itself. */
 int rensei_digest_matches(const char *stored, const char *secret, apr_size_t n);
 
 #endif

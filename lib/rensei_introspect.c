@@ -232,7 +232,7 @@ static const char *token_use(rensei_kind_e kind)
 }
 
 /* Claims that are ours go where RFC 7662 has them, the others together. */
-static void claims_share(json_t *answer, json_t *custom, const json_t *claims)
+static void claims_share(json_t **answer, json_t **custom, const json_t *claims)
 {
     static const char *const same[] = {"aud", "iss", "nbf", "iat", "exp", NULL};
     const char *name;
@@ -242,31 +242,31 @@ static void claims_share(json_t *answer, json_t *custom, const json_t *claims)
     for (i = 0; same[i]; i++) {
         value = json_object_get(claims, same[i]);
         if (value) {
-            json_object_set(answer, same[i], value);
+            rensei_json_set(answer, same[i], json_incref(value));
         }
     }
     json_object_foreach((json_t *)claims, name, value)
     {
         if (!rensei_claim_registered(rensei_str(name))) {
-            json_object_set(custom, name, value);
+            rensei_json_set(custom, name, json_incref(value));
         }
     }
 }
 
-static void key_share(json_t *answer, const rensei_inspected_t *in,
+static void key_share(json_t **answer, const rensei_inspected_t *in,
                       const char *issuer)
 {
-    json_object_set_new(answer, "iss", json_string(issuer));
-    json_object_set_new(answer, "iat", json_integer(in->iat));
+    rensei_json_set(answer, "iss", json_string(issuer));
+    rensei_json_set(answer, "iat", json_integer(in->iat));
     if (in->exp) {
-        json_object_set_new(answer, "exp", json_integer(in->exp));
+        rensei_json_set(answer, "exp", json_integer(in->exp));
     }
 }
 
-static void text_set(json_t *answer, const char *name, const char *text)
+static void text_set(json_t **answer, const char *name, const char *text)
 {
     if (text) {
-        json_object_set_new(answer, name, json_string(text));
+        rensei_json_set(answer, name, json_string(text));
     }
 }
 
@@ -275,40 +275,48 @@ static json_t *answer_make(const rensei_inspected_t *in, const char *org,
 {
     json_t *out = json_object();
 
-    json_object_set_new(out, "active", json_true());
-    text_set(out, "token_use", token_use(in->kind));
-    text_set(out, "token_type", "Bearer");
-    text_set(out, "scope", rensei_scopes_text(&in->scopes, p));
-    json_object_set_new(out, "scopes", rensei_answer_scopes(&in->scopes));
+    rensei_json_set(&out, "active", json_true());
+    text_set(&out, "token_use", token_use(in->kind));
+    text_set(&out, "token_type", "Bearer");
+    text_set(&out, "scope", rensei_scopes_text(&in->scopes, p));
+    rensei_json_set(&out, "scopes", rensei_answer_scopes(&in->scopes));
     if (in->kind == RENSEI_KIND_M2M) {
-        text_set(out, "client_id", in->sub);
+        text_set(&out, "client_id", in->sub);
     }
-    text_set(out, "sub", in->sub);
-    text_set(out, "jti", in->jti);
-    text_set(out, "org_id", org);
-    text_set(out, "workspace_id", in->workspace);
+    text_set(&out, "sub", in->sub);
+    text_set(&out, "jti", in->jti);
+    text_set(&out, "org_id", org);
+    text_set(&out, "workspace_id", in->workspace);
     return out;
 }
 
-static apr_status_t answer_fill(json_t *answer, const rensei_inspected_t *in,
+static apr_status_t no_memory(rensei_err_t *err)
+{
+    return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                          "There is no memory for the answer.");
+}
+
+static apr_status_t answer_fill(json_t **answer, const rensei_inspected_t *in,
                                 const char *issuer, apr_pool_t *p,
                                 rensei_err_t *err)
 {
     json_t *custom = json_object();
     json_t *claims;
 
-    json_object_set_new(answer, "custom_claims", custom);
     if (in->kind == RENSEI_KIND_KEY) {
         key_share(answer, in, issuer);
-        return APR_SUCCESS;
     }
-    if (rensei_json_load(&claims, in->payload.p, in->payload.n, p, err) !=
-        APR_SUCCESS) {
+    else if (rensei_json_load(&claims, in->payload.p, in->payload.n, p, err) !=
+             APR_SUCCESS) {
+        json_decref(custom);
         return rensei_err_set(err, RENSEI_E_INTERNAL,
                               "The claims could not be read.");
     }
-    claims_share(answer, custom, claims);
-    return APR_SUCCESS;
+    else {
+        claims_share(answer, &custom, claims);
+    }
+    rensei_json_set(answer, "custom_claims", custom);
+    return *answer ? APR_SUCCESS : no_memory(err);
 }
 
 apr_status_t rensei_introspect(json_t **out, rensei_store_t *st,
@@ -328,10 +336,10 @@ apr_status_t rensei_introspect(json_t **out, rensei_store_t *st,
     }
     if (!in.active || !satisfies(&in, q, iss->vocab, now)) {
         *out = json_pack("{s:b}", "active", 0);
-        return APR_SUCCESS;
+        return *out ? APR_SUCCESS : no_memory(err);
     }
     answer = answer_make(&in, q->org, p);
-    rv = answer_fill(answer, &in, iss->issuer, p, err);
+    rv = answer_fill(&answer, &in, iss->issuer, p, err);
     if (rv != APR_SUCCESS) {
         json_decref(answer);
         return rv;

@@ -199,14 +199,14 @@ json_t *rensei_credential_json(const rensei_credential_t *c, apr_int64_t now,
         c->name, "owner", c->owner, "scopes", rensei_answer_scopes(&c->scopes),
         "workspaceId", c->workspace, "status", c->status);
 
-    json_object_update_new(
-        out, json_pack("{s:o, s:I, s:o, s:I, s:o, s:o}", "createdAt",
-                       rensei_answer_iso(c->created_at, p), "ageDays",
-                       days(now - c->created_at), "lastUsedAt",
-                       rensei_answer_iso(c->last_used_at, p), "unusedDays",
-                       days(now - used), "expiresAt",
-                       rensei_answer_iso(c->expires_at, p), "expiresInDays",
-                       c->expires_at ? json_integer(days(c->expires_at - now))
-                                     : json_null()));
+    rensei_json_merge(
+        &out, json_pack("{s:o, s:I, s:o, s:I, s:o, s:o}", "createdAt",
+                        rensei_answer_iso(c->created_at, p), "ageDays",
+                        days(now - c->created_at), "lastUsedAt",
+                        rensei_answer_iso(c->last_used_at, p), "unusedDays",
+                        days(now - used), "expiresAt",
+                        rensei_answer_iso(c->expires_at, p), "expiresInDays",
+                        c->expires_at ? json_integer(days(c->expires_at - now))
+                                      : json_null()));
     return out;
 }

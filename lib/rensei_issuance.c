@@ -27,10 +27,27 @@ static apr_status_t fit_ask(apr_hash_t *fit, rensei_store_t *st,
     return rv;
 }
 
-/* Asks so many at a time, each client once. */
+/* A client that was known by memory is as it was if nothing at all has changed
+ * in the store since then, which is the rule; so no more is asked for any
+ * number of them. */
+static apr_status_t recent_find(int *recent, rensei_store_t *st,
+                                rensei_issuance_t *const *list, int count,
+                                apr_pool_t *p, rensei_err_t *err)
+{
+    apr_int64_t newest;
+    apr_status_t rv = rensei_store_sequence(&newest, st, p, err);
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < count; i++) {
+        recent[i] = list[i]->recalled && list[i]->as_of == newest;
+    }
+    return rv;
+}
+
+/* Of the others, asks so many at a time, each client once. */
 static apr_status_t fit_find(apr_hash_t *fit, rensei_store_t *st,
-                             rensei_issuance_t *const *list, int count,
-                             apr_pool_t *p, rensei_err_t *err)
+                             rensei_issuance_t *const *list, const int *recent,
+                             int count, apr_pool_t *p, rensei_err_t *err)
 {
     const char *ids[AT_ONCE] = {NULL};
     apr_hash_t *asked = apr_hash_make(p);
@@ -40,7 +57,7 @@ static apr_status_t fit_find(apr_hash_t *fit, rensei_store_t *st,
     for (i = 0; rv == APR_SUCCESS && i < count; i++) {
         const char *id = list[i]->client;
 
-        if (!apr_hash_get(asked, id, APR_HASH_KEY_STRING)) {
+        if (!recent[i] && !apr_hash_get(asked, id, APR_HASH_KEY_STRING)) {
             apr_hash_set(asked, id, APR_HASH_KEY_STRING, id);
             ids[n++] = id;
         }
@@ -58,15 +75,20 @@ static apr_status_t stale_find(int *stale, rensei_store_t *st,
                                apr_pool_t *p, rensei_err_t *err)
 {
     apr_hash_t *fit = apr_hash_make(p);
-    apr_status_t rv = fit_find(fit, st, list, count, p, err);
+    int *recent = apr_pcalloc(p, sizeof(*recent) * (apr_size_t)count);
+    apr_status_t rv = recent_find(recent, st, list, count, p, err);
     int i;
 
     *stale = 0;
+    if (rv == APR_SUCCESS) {
+        rv = fit_find(fit, st, list, recent, count, p, err);
+    }
     for (i = 0; rv == APR_SUCCESS && i < count; i++) {
         const apr_int64_t *version =
             apr_hash_get(fit, list[i]->client, APR_HASH_KEY_STRING);
 
-        list[i]->stale = !version || *version != list[i]->client_version;
+        list[i]->stale =
+            !recent[i] && (!version || *version != list[i]->client_version);
         *stale += list[i]->stale;
     }
     return rv;

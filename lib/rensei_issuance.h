@@ -25,8 +25,10 @@ typedef struct rensei_issuance_t {
     const char *client, *org;
     apr_int64_t client_version; /* its updated_at, as it was when it proved
                                    who it is */
-    rensei_actor_t actor;       /* the client */
-    const char *details;        /* of the event, canonical JSON */
+    int recalled; /* what is known of the client is as of that change */
+    apr_int64_t as_of;
+    rensei_actor_t actor; /* the client */
+    const char *details;  /* of the event, canonical JSON */
     int stale; /* set by rensei_issuance_record: the client has changed since it
                   was read, or is not to have tokens any more: nothing was
                   recorded, and the token must not be given away */

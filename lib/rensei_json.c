@@ -19,6 +19,42 @@ json_t *rensei_json_own(json_t *value, apr_pool_t *p)
     return value;
 }
 
+static void whole_or_none(json_t **value, int failed)
+{
+    if (failed) {
+        json_decref(*value);
+        *value = NULL;
+    }
+}
+
+void rensei_json_set(json_t **object, const char *name, json_t *value)
+{
+    whole_or_none(object, json_object_set_new(*object, name, value) != 0);
+}
+
+void rensei_json_merge(json_t **object, json_t *more)
+{
+    whole_or_none(object, json_object_update_new(*object, more) != 0);
+}
+
+void rensei_json_append(json_t **array, json_t *value)
+{
+    whole_or_none(array, json_array_append_new(*array, value) != 0);
+}
+
+json_t *rensei_json_stored(const char *text, json_t *otherwise)
+{
+    json_error_t error;
+    json_t *value = text ? json_loads(text, 0, &error) : NULL;
+
+    if (!value &&
+        (!text || json_error_code(&error) != json_error_out_of_memory)) {
+        return otherwise;
+    }
+    json_decref(otherwise);
+    return value;
+}
+
 /* jansson follows 2048 levels by recursion; brackets outside of strings can
  * be counted before it starts. Text that is no JSON is left for it to judge. */
 static int too_deep(const char *text, apr_size_t n)
@@ -80,6 +116,10 @@ apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
                               "The JSON is nested too deeply.");
     }
     value = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    if (!value && json_error_code(&error) == json_error_out_of_memory) {
+        return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                              "There is no memory for the JSON.");
+    }
     if (!value) {
         return rensei_err_setf(err, p, RENSEI_E_INVALID_REQUEST,
                                "The JSON cannot be read at line %d, column "

@@ -90,6 +90,18 @@ const char *rensei_json_dump(const json_t *value, apr_pool_t *p);
  * when out of memory. */
 const char *rensei_json_canonical(const json_t *value, apr_pool_t *p);
 
+/* Making a value that is whole, or none: what could not be added, because
+ * there is no memory, makes NULL of *object (or *array), which then stays so.
+ * An answer, or an event, is not to be told in part. Each takes over what is
+ * added, which may be NULL for the same reason. */
+void rensei_json_set(json_t **object, const char *name, json_t *value);
+void rensei_json_merge(json_t **object, json_t *more);
+void rensei_json_append(json_t **array, json_t *value);
+
+/** Parses what the store has as JSON; `otherwise`, which is taken over, stands
+ * in for text that is none. NULL only when out of memory. */
+json_t *rensei_json_stored(const char *text, json_t *otherwise);
+
 /** Ties a reference of jansson's to a pool: it is dropped with the pool. */
 json_t *rensei_json_own(json_t *value, apr_pool_t *p);
 

@@ -7,7 +7,6 @@
 
 #define SIZE_FIRST 512
 #define ESCAPE_MAX 6 /* \u001F */
-#define INT_MAX_LEN 20
 
 /* Room for n bytes more, and a NUL. */
 static void need(rensei_json_text_t *w, apr_size_t n)
@@ -30,10 +29,26 @@ static void put(rensei_json_text_t *w, const char *s, apr_size_t n)
     w->n += n;
 }
 
-/* A character that stands for itself (RFC 8259 7)? UTF-8 does. */
-static int plain(unsigned char c)
+/* Characters that do not stand for themselves (RFC 8259 7); UTF-8 does. */
+static const unsigned char special[256] = {
+    [0 ... 0x1f] = 1,
+    ['"'] = 1,
+    ['\\'] = 1,
+};
+
+/* How many characters from the start stand for themselves. */
+static apr_size_t plain_run(const char *s, apr_size_t n)
 {
-    return c >= 0x20 && c != '"' && c != '\\';
+    const unsigned char *at = (const unsigned char *)s, *end = at + n;
+
+    while (end - at >= 4 && !(special[at[0]] | special[at[1]] | special[at[2]] |
+                              special[at[3]])) {
+        at += 4;
+    }
+    while (at < end && !special[*at]) {
+        at++;
+    }
+    return n - (apr_size_t)(end - at);
 }
 
 static apr_size_t escape(char *out, unsigned char c)
@@ -50,7 +65,9 @@ static apr_size_t escape(char *out, unsigned char c)
         out[1] = letters[c - 8];
         return 2;
     }
-    memcpy(out + 1, "u00", 3);
+    out[1] = 'u';
+    out[2] = '0';
+    out[3] = '0';
     out[4] = digits[c >> 4];
     out[5] = digits[c & 15];
     return ESCAPE_MAX;
@@ -59,19 +76,18 @@ static apr_size_t escape(char *out, unsigned char c)
 /* In runs: most strings are one. */
 static void put_string(rensei_json_text_t *w, const char *s, apr_size_t n)
 {
-    apr_size_t i, from = 0;
+    apr_size_t run;
 
     need(w, n + 2);
     w->buf[w->n++] = '"';
-    for (i = 0; i < n; i++) {
-        if (!plain((unsigned char)s[i])) {
-            put(w, s + from, i - from);
-            need(w, ESCAPE_MAX);
-            w->n += escape(w->buf + w->n, (unsigned char)s[i]);
-            from = i + 1;
-        }
+    for (run = plain_run(s, n); run < n; run = plain_run(s, n)) {
+        put(w, s, run);
+        need(w, ESCAPE_MAX);
+        w->n += escape(w->buf + w->n, (unsigned char)s[run]);
+        s += run + 1;
+        n -= run + 1;
     }
-    put(w, s + from, n - from);
+    put(w, s, n);
     put(w, "\"", 1);
 }
 
@@ -111,19 +127,11 @@ void rensei_json_put_text(rensei_json_text_t *w, const char *name,
 void rensei_json_put_int(rensei_json_text_t *w, const char *name,
                          apr_int64_t value)
 {
-    char digits[INT_MAX_LEN];
-    apr_uint64_t rest = value < 0 ? -(apr_uint64_t)value : (apr_uint64_t)value;
-    apr_size_t i = sizeof(digits);
+    char digits[RENSEI_INT_LEN];
+    apr_size_t n = rensei_int_write(digits, value);
 
-    do {
-        digits[--i] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (value < 0) {
-        digits[--i] = '-';
-    }
     put_name(w, name);
-    put(w, digits + i, sizeof(digits) - i);
+    put(w, digits, n);
 }
 
 void rensei_json_put_list(rensei_json_text_t *w, const char *name,

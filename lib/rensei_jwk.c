@@ -98,10 +98,12 @@ int rensei_jwk_thumbprint(char out[RENSEI_THUMBPRINT_LEN + 1],
                           const json_t *jwk)
 {
     unsigned char md[SHA256_DIGEST_LENGTH];
-    char *text = json_dumps(jwk, JSON_COMPACT | JSON_SORT_KEYS);
-    int good = text && SHA256((const unsigned char *)text, strlen(text), md);
+    char text[RENSEI_RSA_BITS_MAX / 8 * 4];
+    size_t n =
+        json_dumpb(jwk, text, sizeof(text), JSON_COMPACT | JSON_SORT_KEYS);
+    int good = n > 0 && n <= sizeof(text) &&
+               SHA256((const unsigned char *)text, n, md);
 
-    free(text);
     if (good) {
         rensei_b64url_encode(out, md, sizeof(md));
     }
@@ -282,7 +284,7 @@ static int ed25519_good(const BIGNUM *y, const BIGNUM *p, BN_CTX *ctx)
            BN_kronecker(u, p, ctx) == 1;
 }
 
-static int ed25519_point(const unsigned char x[32])
+int rensei_ed25519_point(const unsigned char x[32])
 {
     unsigned char bytes[32];
     BN_CTX *ctx = BN_CTX_new();
@@ -329,7 +331,7 @@ static EVP_PKEY *okp(const json_t *jwk, int is_private)
     apr_size_t n;
 
     if (!bytes_get(x, &n, sizeof(x), jwk, "x") || n != sizeof(x) ||
-        !ed25519_point(x)) {
+        !rensei_ed25519_point(x)) {
         return NULL;
     }
     return is_private

@@ -130,6 +130,24 @@ apr_status_t rensei_org_get(rensei_org_t *out, rensei_store_t *st,
     return APR_SUCCESS;
 }
 
+/* PostgreSQL: the row refers to one that another transaction has taken away,
+ * and whose end it waited for. The drivers give no code for that. */
+apr_status_t rensei_org_store_end(rensei_store_t *st, apr_status_t rv,
+                                  const char *org, apr_pool_t *p,
+                                  rensei_err_t *err)
+{
+    rensei_org_t found;
+    rensei_err_t second = {0};
+
+    rv = rensei_store_end(st, rv, p, err);
+    if (rv != APR_SUCCESS && err->code == RENSEI_E_UNAVAILABLE &&
+        rensei_org_get(&found, st, org, p, &second) != APR_SUCCESS &&
+        second.code == RENSEI_E_NOT_FOUND) {
+        *err = second;
+    }
+    return rv;
+}
+
 static apr_status_t list_check(const char **after, int *limit, apr_pool_t *p,
                                rensei_err_t *err)
 {
@@ -180,7 +198,8 @@ static apr_status_t org_status_set(rensei_org_t *out, rensei_store_t *st,
         rensei_store_exec(&changed, st, RENSEI_SQL_ORG_STATUS, args, p, err);
 
     if (rv == APR_SUCCESS && changed) {
-        rv = rensei_audit_change(st, event, org, actor, org, NULL, p, err);
+        rv = rensei_audit_change(st, event, org, actor, org, json_object(), p,
+                                 err);
     }
     if (rv == APR_SUCCESS) {
         rv = rensei_org_get(out, st, org, p, err);
@@ -265,7 +284,7 @@ apr_status_t rensei_workspace_create(rensei_workspace_t *out,
     out->status = "active";
     out->created_at = rensei_store_now_ms(st);
     rv = workspace_insert(out, st, actor, p, err);
-    return rensei_store_end(st, rv, p, err);
+    return rensei_org_store_end(st, rv, org, p, err);
 }
 
 apr_status_t rensei_workspace_get(rensei_workspace_t *out, rensei_store_t *st,
@@ -344,7 +363,8 @@ static apr_status_t workspace_status_set(rensei_workspace_t *out,
         &changed, st, RENSEI_SQL_WORKSPACE_STATUS, args, p, err);
 
     if (rv == APR_SUCCESS && changed) {
-        rv = rensei_audit_change(st, event, org, actor, id, NULL, p, err);
+        rv = rensei_audit_change(st, event, org, actor, id, json_object(), p,
+                                 err);
     }
     if (rv == APR_SUCCESS) {
         rv = rensei_workspace_get(out, st, org, id, p, err);

@@ -34,6 +34,13 @@ apr_status_t rensei_org_get(rensei_org_t *out, rensei_store_t *st,
                             const char *id_or_name, apr_pool_t *p,
                             rensei_err_t *err);
 
+/** Ends the transaction that adds something to an organisation, as
+ * rensei_store_end does; where it failed because the organisation was deleted
+ * at the same time, err is NOT_FOUND. */
+apr_status_t rensei_org_store_end(rensei_store_t *st, apr_status_t rv,
+                                  const char *org, apr_pool_t *p,
+                                  rensei_err_t *err);
+
 /** All, by name, from after `after` (NULL: the start), at most limit. */
 apr_status_t rensei_org_list(rensei_org_t **out, int *count, rensei_store_t *st,
                              const char *after, int limit, apr_pool_t *p,

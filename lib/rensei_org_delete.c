@@ -156,10 +156,10 @@ static apr_status_t end(rensei_removed_t *out, going_t *g, rensei_store_t *st,
     return rv;
 }
 
-static apr_status_t going_delete(rensei_removed_t *out, going_t *g,
-                                 rensei_store_t *st, const char *confirm,
-                                 const rensei_actor_t *actor, apr_pool_t *p,
-                                 rensei_err_t *err)
+static apr_status_t delete_once(rensei_removed_t *out, going_t *g,
+                                rensei_store_t *st, const char *confirm,
+                                const rensei_actor_t *actor, apr_pool_t *p,
+                                rensei_err_t *err)
 {
     apr_status_t rv = rensei_store_begin(st, p, err);
 
@@ -169,6 +169,20 @@ static apr_status_t going_delete(rensei_removed_t *out, going_t *g,
     }
     rv = end(out, g, st, confirm, actor, p, err);
     return rensei_store_end(st, rv, p, err);
+}
+
+/* Once more where it failed: on PostgreSQL somebody may just have added to it
+ * what was not there yet when the rest was deleted. */
+static apr_status_t going_delete(rensei_removed_t *out, going_t *g,
+                                 rensei_store_t *st, const char *confirm,
+                                 const rensei_actor_t *actor, apr_pool_t *p,
+                                 rensei_err_t *err)
+{
+    apr_status_t rv = delete_once(out, g, st, confirm, actor, p, err);
+
+    return rv != APR_SUCCESS && err->code == RENSEI_E_UNAVAILABLE
+               ? delete_once(out, g, st, confirm, actor, p, err)
+               : rv;
 }
 
 apr_status_t rensei_org_delete(rensei_removed_t *out, rensei_store_t *st,

@@ -66,8 +66,8 @@ static json_t *scopes_json(const rensei_scopes_t *scopes)
     int i;
 
     for (i = 0; i < scopes->count; i++) {
-        json_array_append_new(
-            array, json_stringn(scopes->scope[i].p, scopes->scope[i].n));
+        rensei_json_append(
+            &array, json_stringn(scopes->scope[i].p, scopes->scope[i].n));
     }
     return array;
 }
@@ -76,18 +76,18 @@ json_t *rensei_principal_json(const rensei_principal_t *pr, apr_pool_t *p)
 {
     json_t *out = json_object();
 
-    json_object_set_new(out, "kind", json_string(rensei_kind_name(pr->kind)));
-    json_object_set_new(out, "sub", json_string(pr->sub));
-    json_object_set_new(out, "orgId", text_or_null(pr->org));
-    json_object_set_new(out, "workspaceId", text_or_null(pr->workspace));
-    json_object_set_new(out, "scopes", scopes_json(&pr->scopes));
+    rensei_json_set(&out, "kind", json_string(rensei_kind_name(pr->kind)));
+    rensei_json_set(&out, "sub", json_string(pr->sub));
+    rensei_json_set(&out, "orgId", text_or_null(pr->org));
+    rensei_json_set(&out, "workspaceId", text_or_null(pr->workspace));
+    rensei_json_set(&out, "scopes", scopes_json(&pr->scopes));
     if (pr->kind == RENSEI_KIND_KEY) {
-        json_object_set_new(out, "keyType", text_or_null(key_type(pr->cls)));
+        rensei_json_set(&out, "keyType", text_or_null(key_type(pr->cls)));
     }
-    json_object_set_new(out, "credential", text_or_null(pr->credential));
-    json_object_set_new(out, "expiresAt",
-                        pr->expires_at
-                            ? json_string(rensei_time_iso(pr->expires_at, p))
-                            : json_null());
+    rensei_json_set(&out, "credential", text_or_null(pr->credential));
+    rensei_json_set(&out, "expiresAt",
+                    pr->expires_at
+                        ? json_string(rensei_time_iso(pr->expires_at, p))
+                        : json_null());
     return out;
 }

@@ -3,6 +3,7 @@
 #include "rensei_ring.h"
 #include "rensei_b64.h"
 #include "rensei_id.h"
+#include "rensei_json.h"
 #include "rensei_ring_key.h"
 
 #include <apr_strings.h>
@@ -135,7 +136,7 @@ static int header_make(rensei_str_t *out, const rensei_ring_key_t *key,
     json_t *header =
         json_pack("{s:s, s:s, s:s}", "alg", rensei_alg_name(key->alg), "kid",
                   key->kid, "typ", typ);
-    char *json = header ? json_dumps(header, JSON_COMPACT) : NULL;
+    const char *json = header ? rensei_json_dump(header, p) : NULL;
     char *text;
 
     json_decref(header);
@@ -145,7 +146,6 @@ static int header_make(rensei_str_t *out, const rensei_ring_key_t *key,
     text = apr_palloc(p, RENSEI_B64URL_LEN(strlen(json)) + 1);
     out->p = text;
     out->n = rensei_b64url_encode(text, json, strlen(json));
-    free(json);
     return 1;
 }
 

@@ -257,6 +257,31 @@ static apr_status_t rsa_check(const EVP_PKEY *pkey, rensei_err_t *err)
                  : APR_SUCCESS;
 }
 
+static apr_status_t okp_check(const EVP_PKEY *pkey, rensei_err_t *err)
+{
+    unsigned char x[32];
+    size_t n = sizeof(x);
+
+    if (EVP_PKEY_get_raw_public_key(pkey, x, &n) != 1) {
+        return rensei_ring_openssl_failed(err);
+    }
+    return rensei_ed25519_point(x)
+               ? APR_SUCCESS
+               : rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
+                                "The Ed25519 key is no point of its curve, or "
+                                "one under which a signature can be good for "
+                                "any message.");
+}
+
+static apr_status_t numbers_check(const EVP_PKEY *pkey, const char *kty,
+                                  rensei_err_t *err)
+{
+    if (strcmp(kty, "RSA") == 0) {
+        return rsa_check(pkey, err);
+    }
+    return strcmp(kty, "OKP") == 0 ? okp_check(pkey, err) : APR_SUCCESS;
+}
+
 static EVP_MD_CTX *ready(EVP_PKEY *pkey, const rensei_alg_row_t *row,
                          int (*init)(EVP_MD_CTX *, EVP_PKEY_CTX **,
                                      const char *, OSSL_LIB_CTX *, const char *,
@@ -324,8 +349,7 @@ apr_status_t rensei_ring_evp_set(rensei_ring_key_t *key, EVP_PKEY *pkey,
         return rv;
     }
     row = rensei_alg_row(key->alg);
-    if (strcmp(row->kty, "RSA") == 0 &&
-        (rv = rsa_check(pkey, err)) != APR_SUCCESS) {
+    if ((rv = numbers_check(pkey, row->kty, err)) != APR_SUCCESS) {
         return rv;
     }
     if (!parts_set(key, row, is_private)) {

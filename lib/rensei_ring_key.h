@@ -107,6 +107,10 @@ json_t *rensei_jwk_of(const EVP_PKEY *pkey, const rensei_alg_row_t *row);
 int rensei_jwk_thumbprint(char out[RENSEI_THUMBPRINT_LEN + 1],
                           const json_t *jwk);
 
+/** Is it a public key of Ed25519 (RFC 8032 5.1.5) whose order is the group's?
+ * OpenSSL takes any 32 bytes for one. */
+int rensei_ed25519_point(const unsigned char x[32]);
+
 /** What a JWK says. */
 typedef struct rensei_jwk_t {
     const char *kid; /* the JWK's own memory; NULL: none */

@@ -195,14 +195,14 @@ static int text_has(rensei_str_t text, rensei_str_t scope)
 {
     const char *at = text.p, *end = at + text.n;
 
-    while (at < end) {
-        const char *blank = memchr(at, ' ', (apr_size_t)(end - at));
-        const char *to = blank ? blank : end;
+    while (at && (apr_size_t)(end - at) >= scope.n) {
+        const char *to = at + scope.n;
 
-        if (rensei_str_eq((rensei_str_t){at, (apr_size_t)(to - at)}, scope)) {
+        if ((to == end || *to == ' ') && memcmp(at, scope.p, scope.n) == 0) {
             return 1;
         }
-        at = to + 1;
+        at = memchr(at, ' ', (apr_size_t)(end - at));
+        at = at ? at + 1 : NULL;
     }
     return 0;
 }

@@ -123,6 +123,31 @@
     "last_used_at = CASE WHEN last_used_at > CAST(%s AS BIGINT) " \
     "THEN last_used_at ELSE CAST(%s AS BIGINT) END "
 
+/* The same of RENSEI_SQL_USES rows: id, count, time, address; where there are
+ * fewer, the rest are NULL. Both databases call the columns so. */
+#define USE                                              \
+    "(CAST(%s AS TEXT), CAST(%s AS BIGINT), CAST(%s AS " \
+    "BIGINT), CAST(%s AS TEXT))"
+#define USES_4 USE ", " USE ", " USE ", " USE
+#define USES_32                                                        \
+    USES_4 ", " USES_4 ", " USES_4 ", " USES_4 ", " USES_4 ", " USES_4 \
+           ", " USES_4 ", " USES_4
+#define LATEST_OF_MANY                                   \
+    "last_used_ip = CASE WHEN last_used_at > u.column3 " \
+    "THEN last_used_ip ELSE u.column4 END, "             \
+    "last_used_at = CASE WHEN last_used_at > u.column3 " \
+    "THEN last_used_at ELSE u.column3 END "              \
+    "FROM (VALUES " USES_32 ") AS u WHERE id = u.column1"
+
+/* For SQLite most of what a row costs is to start its statement. */
+#define EVENT_COLS                                                 \
+    "(org_id, seq, id, event, at, actor, actor_type, target, ip, " \
+    "request_id, details, hash) "
+#define EVENT "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+#define EVENTS_2 EVENT ", " EVENT
+#define EVENTS_4 EVENTS_2 ", " EVENTS_2
+#define EVENTS_8 EVENTS_4 ", " EVENTS_4
+
 /* Some of the rows that have expired: each statement that adds one takes away
  * a few, so that none has to take away many. */
 #define FORGET(table, key, cols)                                          \
@@ -265,8 +290,7 @@ static const char *const text[RENSEI_SQL_COUNT] = {
         "WHERE c.id IN (%s, %s, %s, %s, %s, %s, %s, %s, "
         "%s, %s, %s, %s, %s, %s, %s, %s) AND c.revoked_at IS NULL "
         "AND c.status = 'active' AND " STANDING "= 'active'",
-    [RENSEI_SQL_CLIENT_USED] =
-        "UPDATE rensei_clients SET " LATEST "WHERE id = %s",
+    [RENSEI_SQL_CLIENTS_USED] = "UPDATE rensei_clients SET " LATEST_OF_MANY,
     [RENSEI_SQL_CLIENT_ROTATE] =
         "UPDATE rensei_clients SET next_secret_digest = %s, "
         "next_secret_last4 = %s, secret_expires_at = %s, " NEXT_VERSION
@@ -347,6 +371,9 @@ static const char *const text[RENSEI_SQL_COUNT] = {
     [RENSEI_SQL_KEY_USED] =
         "UPDATE rensei_keys SET usage_count = usage_count + CAST(%s AS "
         "BIGINT), " LATEST "WHERE id = %s",
+    [RENSEI_SQL_KEYS_USED] =
+        "UPDATE rensei_keys SET usage_count = usage_count + "
+        "u.column2, " LATEST_OF_MANY,
     [RENSEI_SQL_KEY_LIST] = KEY_LIST(NO_KEY),
     [RENSEI_SQL_KEY_LIST_NAME] = KEY_LIST("AND k.name = %s "),
     [RENSEI_SQL_KEY_LIST_OWNER] = KEY_LIST("AND k.owner = %s "),
@@ -408,9 +435,15 @@ static const char *const text[RENSEI_SQL_COUNT] = {
         "seq = rensei_audit_heads.seq + CAST(%s AS BIGINT) "
         "RETURNING seq, hash",
     [RENSEI_SQL_AUDIT_INSERT] =
-        "INSERT INTO rensei_audit (org_id, seq, id, event, at, actor, "
-        "actor_type, target, ip, request_id, details, hash) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENT,
+    [RENSEI_SQL_AUDIT_INSERT_2] =
+        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_2,
+    [RENSEI_SQL_AUDIT_INSERT_4] =
+        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_4,
+    [RENSEI_SQL_AUDIT_INSERT_8] =
+        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_8,
+    [RENSEI_SQL_AUDIT_INSERT_16] =
+        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_8 ", " EVENTS_8,
     [RENSEI_SQL_AUDIT_HASH] =
         "UPDATE rensei_audit_heads SET hash = %s WHERE org_id = %s",
     [RENSEI_SQL_AUDIT_HEAD] = "SELECT seq, hash, anchor_seq, anchor_hash "

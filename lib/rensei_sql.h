@@ -37,7 +37,7 @@
     X(CLIENT_UPDATE)       \
     X(CLIENT_REVOKE)       \
     X(CLIENT_FIT)          \
-    X(CLIENT_USED)         \
+    X(CLIENTS_USED)        \
     X(CLIENT_ROTATE)       \
     X(CLIENT_SUCCEED)      \
     X(CLIENT_DISARM)       \
@@ -62,6 +62,7 @@
     X(KEY_ROTATE)          \
     X(KEY_REVOKE)          \
     X(KEY_USED)            \
+    X(KEYS_USED)           \
     X(KEY_LIST)            \
     X(KEY_LIST_NAME)       \
     X(KEY_LIST_OWNER)      \
@@ -84,6 +85,10 @@
     X(WORKER_FLOOR_KEY)    \
     X(AUDIT_NEXT)          \
     X(AUDIT_INSERT)        \
+    X(AUDIT_INSERT_2)      \
+    X(AUDIT_INSERT_4)      \
+    X(AUDIT_INSERT_8)      \
+    X(AUDIT_INSERT_16)     \
     X(AUDIT_HASH)          \
     X(AUDIT_HEAD)          \
     X(AUDIT_LAST)          \
@@ -112,6 +117,9 @@
     X(CHANGE_LIST)         \
     X(SEQUENCE_LEAP)       \
     X(HOLDS)
+
+/* Rows that CLIENTS_USED and KEYS_USED take. */
+#define RENSEI_SQL_USES 32
 
 #define RENSEI_SQL_ENUM(name) RENSEI_SQL_##name,
 typedef enum { RENSEI_SQL_LIST(RENSEI_SQL_ENUM) RENSEI_SQL_COUNT } rensei_sql_e;

@@ -55,6 +55,18 @@ apr_status_t rensei_store_attach(rensei_store_t *st,
     return APR_SUCCESS;
 }
 
+void rensei_store_detach(rensei_store_t *st)
+{
+    st->conn.handle = NULL;
+}
+
+void rensei_store_renewal(rensei_store_t *st, rensei_store_renew_fn *renew,
+                          void *baton)
+{
+    st->conn.renew = renew;
+    st->conn.renew_baton = baton;
+}
+
 static apr_status_t connected(rensei_store_t *st, rensei_err_t *err)
 {
     apr_status_t rv;
@@ -335,6 +347,11 @@ apr_status_t rensei_store_end(rensei_store_t *st, apr_status_t rv,
     return rv;
 }
 
+int rensei_store_readonly(const rensei_store_t *st)
+{
+    return st->conn.readonly;
+}
+
 apr_pool_t *rensei_store_transaction(const rensei_store_t *st)
 {
     return st->conn.tx;
@@ -355,7 +372,7 @@ int rensei_store_witnessed(const rensei_store_t *st)
 void rensei_store_tell(rensei_store_t *st, const struct rensei_event_t *ev)
 {
     if (st->told == NULL) {
-        st->told = apr_array_make(st->conn.tx, 4, sizeof(ev));
+        st->told = apr_array_make(st->conn.tx, 4, sizeof(void *));
     }
     APR_ARRAY_PUSH(st->told, const struct rensei_event_t *) = ev;
 }
@@ -445,7 +462,9 @@ apr_status_t rensei_store_sequence(apr_int64_t *seq, rensei_store_t *st,
 
 const char *rensei_store_num(apr_int64_t n, apr_pool_t *p)
 {
-    return apr_psprintf(p, "%" APR_INT64_T_FMT, n);
+    char text[RENSEI_INT_LEN];
+
+    return apr_pstrmemdup(p, text, rensei_int_write(text, n));
 }
 
 const char *rensei_store_opt(apr_int64_t n, apr_pool_t *p)

@@ -57,6 +57,18 @@ apr_status_t rensei_store_attach(rensei_store_t *st,
                                  apr_pool_t *conn_pool, apr_pool_t *p,
                                  rensei_err_t *err);
 
+/** The connection is its owner's again. The store's next statement asks for one
+ * anew. */
+void rensei_store_detach(rensei_store_t *st);
+
+/** Replaces a lost connection of PostgreSQL, before a statement is tried once
+ * more. @return other than APR_SUCCESS: there is none, or it is not to be */
+typedef apr_status_t rensei_store_renew_fn(void *baton);
+
+/** Sets it, in place of apr_dbd_check_conn. */
+void rensei_store_renewal(rensei_store_t *st, rensei_store_renew_fn *renew,
+                          void *baton);
+
 /** Settings that each new connection needs (busy_timeout, WAL and
  * synchronous=FULL on SQLite). */
 apr_status_t rensei_store_setup(rensei_store_t *st, apr_pool_t *p,
@@ -96,23 +108,28 @@ apr_int64_t rensei_rows_int(const rensei_rows_t *rows, int row, int col);
 /** Runs a statement that gives rows. args are texts, NULL for SQL's NULL, as
  * many as the statement has `%s` (rensei_sql_args). A statement that failed
  * because the schema changed under it (SQLite), or outside a transaction
- * because the connection was lost (PostgreSQL), is tried once more.
+ * because the connection was lost (PostgreSQL), is tried once more: so outside
+ * of one, it must change nothing.
  * @return err UNAVAILABLE with the driver's words as cause */
 apr_status_t rensei_store_select(rensei_rows_t *out, rensei_store_t *st,
                                  rensei_sql_e stmt, const char *const *args,
                                  apr_pool_t *p, rensei_err_t *err);
 
 /** Runs a statement that changes rows; *changed, where not NULL, is how many.
- */
+ * Where the connection is lost it is not tried again: it may have been done.
+ * What has to outlast the loss of a connection that nobody used for a while
+ * has a transaction of its own, whose BEGIN finds that out. */
 apr_status_t rensei_store_exec(int *changed, rensei_store_t *st,
                                rensei_sql_e stmt, const char *const *args,
                                apr_pool_t *p, rensei_err_t *err);
 
 /** Rows that somebody keeps who knows when they are out of date. */
 typedef struct rensei_memory_t {
-    /** @return 1, the row's cells in p; 0: the store is to be asked */
-    int (*recall)(void *baton, rensei_rows_t *out, const char *id,
-                  apr_pool_t *p);
+    /** @param as_of the number of a change (rensei_store_sequence): while it
+     *   is the newest in the store, the row is there as it is here
+     * @return 1, the row's cells in p; 0: the store is to be asked */
+    int (*recall)(void *baton, rensei_rows_t *out, apr_int64_t *as_of,
+                  const char *id, apr_pool_t *p);
     /** Of a row that recall did not know.
      * @param subjects what it depends on, up to a NULL: it holds until one of
      *   them is said to have changed (rensei_store_changed) */
@@ -139,6 +156,10 @@ void rensei_store_rollback(rensei_store_t *st);
  * @return rv, or that of a COMMIT that failed */
 apr_status_t rensei_store_end(rensei_store_t *st, apr_status_t rv,
                               apr_pool_t *p, rensei_err_t *err);
+
+/** Did a change fail because SQLite could open the file for reading alone?
+ * Such a connection stays what it is when the file can be written to again. */
+int rensei_store_readonly(const rensei_store_t *st);
 
 /** The pool of the transaction in hand, NULL where there is none: what is
  * allocated in it is there until the end of the transaction was told. */

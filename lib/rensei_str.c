@@ -2,6 +2,8 @@
 
 #include "rensei_str.h"
 
+#include <stdint.h>
+
 #define DIGITS_MAX 19 /* as many always fit into 64 bits without a sign */
 
 static int digits_canonical(const char *s, apr_size_t n, int negative)
@@ -40,6 +42,23 @@ int rensei_int_parse(apr_int64_t *out, const char *s, apr_size_t n,
     }
     *out = value;
     return 1;
+}
+
+apr_size_t rensei_int_write(char out[RENSEI_INT_LEN], apr_int64_t n)
+{
+    apr_uint64_t rest = n < 0 ? 0 - (apr_uint64_t)n : (apr_uint64_t)n;
+    char digits[RENSEI_INT_LEN];
+    apr_size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (n < 0) {
+        digits[--at] = '-';
+    }
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
 }
 
 /* The length of the sequence that s starts, at most n bytes: 0 for none.
@@ -82,11 +101,28 @@ apr_size_t rensei_utf8_sequence(const char *s, apr_size_t n)
     return utf8_sequence((const unsigned char *)s, n);
 }
 
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGHS (ONES << 7)
+
+/* Are all eight bytes ASCII, and none of them NUL? Taking 1 from a NUL borrows
+ * into its highest bit. */
+static int ascii_eight(const char *s)
+{
+    uint64_t eight;
+
+    memcpy(&eight, s, sizeof(eight));
+    return ((eight | (eight - ONES)) & HIGHS) == 0;
+}
+
 int rensei_utf8_valid(const char *s, apr_size_t n)
 {
     apr_size_t i = 0;
 
     while (i < n) {
+        if (n - i >= 8 && ascii_eight(s + i)) {
+            i += 8;
+            continue;
+        }
         unsigned char c = (unsigned char)s[i];
         apr_size_t len =
             c > 0 && c < 0x80 ? 1 : rensei_utf8_sequence(s + i, n - i);

@@ -3,7 +3,7 @@
 /**
  * A run of bytes that somebody else owns, not terminated: what the parsers
  * of the hot path hand around instead of copies. Also the one checked parser
- * of integers from outside.
+ * of integers from outside, and its counterpart.
  */
 #ifndef RENSEI_STR_H
 #define RENSEI_STR_H
@@ -38,6 +38,12 @@ static inline int rensei_str_eq(rensei_str_t a, rensei_str_t b)
  * @return 1 and *out set, or 0 and *out untouched. */
 int rensei_int_parse(apr_int64_t *out, const char *s, apr_size_t n,
                      apr_int64_t min, apr_int64_t max);
+
+#define RENSEI_INT_LEN 20 /* of the longest, its sign included */
+
+/** Writes a decimal integer, as rensei_int_parse takes it, without a NUL.
+ * @return its length */
+apr_size_t rensei_int_write(char out[RENSEI_INT_LEN], apr_int64_t n);
 
 /** Is s[0..n) well-formed UTF-8 (RFC 3629: no surrogates, nothing over-long)
  * with no NUL in it? */

@@ -10,6 +10,7 @@
 
 #include <apr_errno.h>
 #include <apr_time.h>
+#include <semaphore.h>
 
 typedef struct rensei_sys_t {
     /** Microseconds since the epoch. */
@@ -25,6 +26,11 @@ const rensei_sys_t *rensei_sys_default(void);
 /** Microseconds by a clock that nobody sets, the same in all processes: for how
  * long something may take. Of no use as a time of day. */
 apr_time_t rensei_sys_elapsed(void);
+
+/** Waits for a semaphore until that moment of rensei_sys_elapsed, so that
+ * nobody waits an hour because somebody put the other clock back.
+ * @return 1: it is taken; 0: not in time */
+int rensei_sys_wait(sem_t *sem, apr_time_t end);
 
 /** Milliseconds since the epoch, as the store keeps times. */
 apr_int64_t rensei_sys_now_ms(const rensei_sys_t *sys);

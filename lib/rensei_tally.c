@@ -2,12 +2,13 @@
 
 #include "rensei_tally.h"
 
-#include <stdlib.h>
+#include <apr_shm.h>
 #include <string.h>
 
 #define PROBES 32
 #define WORDS 5
 #define PATIENCE 1000
+#define PAGE_PLACES 32 /* of a page of memory */
 
 /* A place is governed by one word: who wants to change anything swaps it for
  * another, and has failed if it is not any more what it was. Its version moves
@@ -33,8 +34,11 @@ typedef struct place_t {
 _Static_assert(sizeof(place_t) == 128, "a place is two cache lines");
 _Static_assert(RENSEI_TALLY_ID_MAX < WORDS * 8 - 1, "an id fits its words");
 
+/* All of it is in the memory that processes share. */
 struct rensei_tally_t {
     place_t *place;
+    unsigned char *touched; /* of PAGE_PLACES each: some place was in use. To
+                               look at the others would take memory for them */
     apr_size_t mask;
     apr_size_t taken;     /* places that are not free */
     apr_uint32_t waiting; /* bits: groups */
@@ -46,29 +50,29 @@ struct rensei_tally_t {
     __atomic_compare_exchange_n(&(x), (was), (is), 0, __ATOMIC_SEQ_CST, \
                                 __ATOMIC_ACQUIRE)
 
-static apr_status_t places_free(void *data)
-{
-    free(data);
-    return APR_SUCCESS;
-}
-
 apr_status_t rensei_tally_create(rensei_tally_t **out, apr_size_t places,
                                  apr_pool_t *p, rensei_err_t *err)
 {
-    rensei_tally_t *t = apr_pcalloc(p, sizeof(*t));
-    void *memory = NULL;
+    apr_size_t head = APR_ALIGN(sizeof(rensei_tally_t), sizeof(place_t));
+    apr_size_t bytes = places * sizeof(place_t);
+    rensei_tally_t *t;
+    apr_shm_t *shm;
+    char *base;
 
     if (places < 64 || (places & (places - 1)) != 0) {
         return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
                               "A tally has a power of two of places.");
     }
-    if (posix_memalign(&memory, 128, places * sizeof(place_t)) != 0) {
+    if (apr_shm_create(&shm, sizeof(place_t) + head + bytes + places, NULL,
+                       p) != APR_SUCCESS) {
         return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                               "There is no memory for a tally.");
     }
-    memset(memory, 0, places * sizeof(place_t));
-    apr_pool_cleanup_register(p, memory, places_free, apr_pool_cleanup_null);
-    t->place = memory;
+    base = (char *)APR_ALIGN((apr_uintptr_t)apr_shm_baseaddr_get(shm),
+                             sizeof(place_t));
+    t = (rensei_tally_t *)base; /* new memory is zero */
+    t->place = (place_t *)(base + head);
+    t->touched = (unsigned char *)base + head + bytes;
     t->mask = places - 1;
     *out = t;
     return APR_SUCCESS;
@@ -156,6 +160,7 @@ static int claim(rensei_tally_t *t, place_t *s, apr_uint64_t head,
     }
     STORE(s->at, 0);
     latest_set(s, at, address);
+    STORE(t->touched[(s - t->place) / PAGE_PLACES], 1);
     __atomic_fetch_add(&t->taken, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&s->head, ((mine & ~STATE) | USED) + (apr_uint64_t)n,
                      __ATOMIC_SEQ_CST);
@@ -248,8 +253,19 @@ static apr_uint64_t unpinned(place_t *s)
     return head;
 }
 
-/* @return 1 and what was counted; 0 for nothing, or not now */
-static int drain(rensei_tally_entry_t *out, place_t *s)
+/* The group, of the last of an id's words. */
+static int group_of(apr_uint64_t last)
+{
+    char bytes[sizeof(last)];
+
+    memcpy(bytes, &last, sizeof(last));
+    return bytes[sizeof(last) - 1] - 1;
+}
+
+/* @return 1 and what was counted; 0 for nothing, or not now, or where the
+ * place has been given to another group meanwhile */
+static int drain(rensei_tally_entry_t *out, rensei_tally_t *t, place_t *s,
+                 int group)
 {
     apr_uint64_t head = unpinned(s);
     apr_uint64_t words[WORDS], address[2];
@@ -264,6 +280,12 @@ static int drain(rensei_tally_entry_t *out, place_t *s)
     for (i = 0; i < WORDS; i++) {
         words[i] = LOAD(s->id[i]);
     }
+    if (group_of(words[WORDS - 1]) != group) {
+        __atomic_fetch_add(&s->head, head & COUNT_MASK, __ATOMIC_SEQ_CST);
+        unpin(s);
+        wait_for(t, group_of(words[WORDS - 1]));
+        return 0;
+    }
     address[0] = LOAD(s->address[0]);
     address[1] = LOAD(s->address[1]);
     out->at = LOAD(s->at);
@@ -275,15 +297,6 @@ static int drain(rensei_tally_entry_t *out, place_t *s)
     return 1;
 }
 
-static int in_group(const place_t *s, int group)
-{
-    char words[WORDS * 8];
-    apr_uint64_t last = LOAD(s->id[WORDS - 1]);
-
-    memcpy(words, &last, sizeof(last));
-    return words[sizeof(last) - 1] == group + 1;
-}
-
 /* A place that has not been used since the last time is free for another id;
  * so is every one where they are scarce. */
 static int take_one(rensei_tally_entry_t *out, rensei_tally_t *t, place_t *s,
@@ -292,10 +305,10 @@ static int take_one(rensei_tally_entry_t *out, rensei_tally_t *t, place_t *s,
     apr_uint64_t head = __atomic_load_n(&s->head, __ATOMIC_SEQ_CST);
     int got;
 
-    if ((head & STATE) != USED || !in_group(s, group)) {
+    if ((head & STATE) != USED || group_of(LOAD(s->id[WORDS - 1])) != group) {
         return 0;
     }
-    got = drain(out, s);
+    got = drain(out, t, s, group);
     if (!got || scarce) {
         head = __atomic_load_n(&s->head, __ATOMIC_ACQUIRE);
         if ((head & STATE) == USED && !(head & PINNED) &&
@@ -316,6 +329,10 @@ int rensei_tally_take(rensei_tally_entry_t *out, int max, apr_size_t *from,
                            __ATOMIC_SEQ_CST);
     }
     while (*from <= t->mask && n < max) {
+        if (!LOAD(t->touched[*from / PAGE_PLACES])) {
+            *from += PAGE_PLACES;
+            continue;
+        }
         n += take_one(&out[n], t, &t->place[(*from)++], group, scarce);
     }
     return n;

@@ -6,7 +6,9 @@
  * takes no lock, waits for nobody, and allocates nothing; somebody else takes
  * what has gathered, from time to time, while requests go on adding.
  *
- * It has a fixed number of places. An id keeps its place while it is in use,
+ * It is in memory that processes share which are forked after it was made, so
+ * it outlives each of them. It has a fixed number of places, which take memory
+ * when they are first used. An id keeps its place while it is in use,
  * and is given another when it comes back.
  */
 #ifndef RENSEI_TALLY_H
@@ -49,7 +51,7 @@ int rensei_tally_waiting(const rensei_tally_t *t, int group);
 int rensei_tally_crowded(const rensei_tally_t *t);
 
 /** Takes entries of a group, max at the most; what they count is theirs. An
- * id can come twice. One thread takes at a time.
+ * id can come twice. Several may take at the same time.
  * @param from where to go on: 0 at the start
  * @return how many, 0 at the end */
 int rensei_tally_take(rensei_tally_entry_t *out, int max, apr_size_t *from,

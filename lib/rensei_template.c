@@ -278,86 +278,106 @@ apr_status_t rensei_template_parse(rensei_template_t **out, const char *text,
     return rv;
 }
 
+/* One client's claims in the making. */
+typedef struct filling_t {
+    const rensei_client_t *client;
+    apr_pool_t *p;
+    int failed; /* something that there is could not be copied */
+} filling_t;
+
+static json_t *made(filling_t *f, json_t *value)
+{
+    f->failed |= value == NULL;
+    return value;
+}
+
+/* jansson's copy leaves out what there was no memory for, and says nothing. */
+static json_t *copied(filling_t *f, const json_t *value)
+{
+    json_t *copy = json_deep_copy(value);
+
+    f->failed |= !json_equal(copy, value);
+    return copy;
+}
+
 /* The member of the metadata at `path`, names with dots between them; all of
  * it for an empty one. */
-static json_t *metadata_at(const json_t *value, const char *path, apr_pool_t *p)
+static json_t *metadata_at(filling_t *f, const char *path)
 {
+    const json_t *value = f->client->trusted_metadata;
     apr_size_t n;
 
     while (value && *path) {
         n = strcspn(path, ".");
-        value = json_object_get(value, apr_pstrmemdup(p, path, n));
+        value = json_object_get(value, apr_pstrmemdup(f->p, path, n));
         path += n + (path[n] == '.');
     }
-    return value ? json_deep_copy(value) : NULL;
+    return value ? copied(f, value) : NULL;
 }
 
 /* What a placeholder stands for: a new reference, NULL for nothing. */
-static json_t *mark_value(const char *path, const rensei_client_t *c,
-                          apr_pool_t *p)
+static json_t *mark_value(filling_t *f, const char *path)
 {
     const field_t *field = field_find(path);
     const char *text;
 
     if (field == NULL) {
         path += strlen(METADATA);
-        return metadata_at(c->trusted_metadata, path + (*path == '.'), p);
+        return metadata_at(f, path + (*path == '.'));
     }
-    text = *(const char *const *)((const char *)c + field->at);
-    return text ? json_string(text) : NULL;
+    text = *(const char *const *)((const char *)f->client + field->at);
+    return text ? made(f, json_string(text)) : NULL;
 }
 
-static json_t *value_make(const json_t *value, const rensei_client_t *c,
-                          apr_pool_t *p);
+static json_t *value_make(filling_t *f, const json_t *value);
 
-static json_t *object_make(const json_t *object, const rensei_client_t *c,
-                           apr_pool_t *p)
+static json_t *object_make(filling_t *f, const json_t *object)
 {
-    json_t *out = json_object(), *value, *made;
+    json_t *out = json_object(), *value, *filled;
     const char *name;
 
     json_object_foreach((json_t *)object, name, value)
     {
-        made = value_make(value, c, p);
-        if (made) {
-            json_object_set_new(out, name, made);
+        filled = value_make(f, value);
+        if (filled) {
+            rensei_json_set(&out, name, filled);
         }
     }
-    return out;
+    return made(f, out);
 }
 
-static json_t *array_make(const json_t *array, const rensei_client_t *c,
-                          apr_pool_t *p)
+static json_t *array_make(filling_t *f, const json_t *array)
 {
-    json_t *out = json_array(), *value, *made;
+    json_t *out = json_array(), *value, *filled;
     size_t i;
 
     json_array_foreach(array, i, value)
     {
-        made = value_make(value, c, p);
-        if (made) {
-            json_array_append_new(out, made);
+        filled = value_make(f, value);
+        if (filled) {
+            rensei_json_append(&out, filled);
         }
     }
-    return out;
+    return made(f, out);
 }
 
 /* Copies, never references, of what all threads share. */
-static json_t *value_make(const json_t *value, const rensei_client_t *c,
-                          apr_pool_t *p)
+static json_t *value_make(filling_t *f, const json_t *value)
 {
     if (is_mark(value)) {
-        return mark_value(json_string_value(value) + strlen(MARK), c, p);
+        return mark_value(f, json_string_value(value) + strlen(MARK));
     }
     if (json_is_object(value)) {
-        return object_make(value, c, p);
+        return object_make(f, value);
     }
-    return json_is_array(value) ? array_make(value, c, p)
-                                : json_deep_copy(value);
+    return json_is_array(value) ? array_make(f, value) : copied(f, value);
 }
 
 json_t *rensei_template_claims(const rensei_template_t *t,
                                const rensei_client_t *c, apr_pool_t *p)
 {
-    return rensei_json_own(object_make(t->root, c, p), p);
+    filling_t f = {c, p, 0};
+    json_t *out = rensei_json_own(object_make(&f, t->root), p);
+
+    return f.failed ? NULL : out;
 }

@@ -44,19 +44,39 @@ static date_t date_from_days(int days)
     return d;
 }
 
+/* Writes n with so many digits, and what follows it. @return its end */
+static char *put(char *to, int n, int digits, char after)
+{
+    int i;
+
+    for (i = digits - 1; i >= 0; i--) {
+        to[i] = (char)('0' + n % 10);
+        n /= 10;
+    }
+    to[digits] = after;
+    return to + digits + 1;
+}
+
 const char *rensei_time_iso(apr_int64_t ms, apr_pool_t *p)
 {
     apr_int64_t since;
     date_t d;
     int in_day;
+    char *out = apr_palloc(p, sizeof("2006-01-02T15:04:05.000Z")), *at;
 
     ms = ms < MS_FIRST ? MS_FIRST : ms > MS_LAST ? MS_LAST : ms;
     since = ms - MS_FIRST;
     d = date_from_days((int)(since / MS_PER_DAY - 719528));
     in_day = (int)(since % MS_PER_DAY);
-    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year,
-                        d.month, d.day, in_day / 3600000, in_day / 60000 % 60,
-                        in_day / 1000 % 60, in_day % 1000);
+    at = put(out, d.year, 4, '-');
+    at = put(at, d.month, 2, '-');
+    at = put(at, d.day, 2, 'T');
+    at = put(at, in_day / 3600000, 2, ':');
+    at = put(at, in_day / 60000 % 60, 2, ':');
+    at = put(at, in_day / 1000 % 60, 2, '.');
+    at = put(at, in_day % 1000, 3, 'Z');
+    *at = '\0';
+    return out;
 }
 
 /* Exactly n digits with a value from min to max; moves *s past them. */

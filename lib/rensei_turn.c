@@ -12,6 +12,10 @@
 /* How long to wait before asking whether the holder is still there. */
 #define SLICE apr_time_from_msec(100)
 
+/* No transaction takes so long. Whoever has had it for longer is no more, and
+ * his process id is another program's by now; nobody is to wait for that. */
+#define TOO_LONG apr_time_from_sec(30)
+
 /* A semaphore, not a mutex: a request's pool, whose cleanup rolls back, may go
  * in another thread than the one that began. */
 static rensei_turn_t own;
@@ -22,6 +26,7 @@ void rensei_turn_init(rensei_turn_t *turn)
 {
     sem_init(&turn->free, 1, 1);
     turn->holder = 0;
+    turn->since = 0;
 }
 
 void rensei_turn_use(rensei_turn_t *turn)
@@ -43,17 +48,15 @@ static rensei_turn_t *turn_get(void)
     return &own;
 }
 
-/* By the clock that is never set: nobody waits an hour because somebody put
- * the other one back. */
-static int wait_until(sem_t *sem, apr_time_t end)
+/* Of several that find this out at the same time one gets it. */
+static int held_too_long(rensei_turn_t *turn)
 {
-    struct timespec until = {apr_time_sec(end), apr_time_usec(end) * 1000};
-    int rc;
+    apr_time_t now = rensei_sys_elapsed();
+    apr_time_t since = __atomic_load_n(&turn->since, __ATOMIC_ACQUIRE);
 
-    do {
-        rc = sem_clockwait(sem, CLOCK_MONOTONIC, &until);
-    } while (rc != 0 && errno == EINTR);
-    return rc == 0;
+    return now - since > TOO_LONG &&
+           __atomic_compare_exchange_n(&turn->since, &since, now, 0,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* Takes it from one who is no more. One who died while it changed hands left
@@ -63,10 +66,16 @@ static int take_over(rensei_turn_t *turn)
     int holder = __atomic_load_n(&turn->holder, __ATOMIC_ACQUIRE);
 
     if (holder != 0 && (kill(holder, 0) == 0 || errno != ESRCH)) {
-        return 0;
+        return held_too_long(turn);
     }
     return __atomic_compare_exchange_n(&turn->holder, &holder, getpid(), 0,
                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static void note_holder(rensei_turn_t *turn)
+{
+    __atomic_store_n(&turn->since, rensei_sys_elapsed(), __ATOMIC_RELEASE);
+    __atomic_store_n(&turn->holder, getpid(), __ATOMIC_RELEASE);
 }
 
 int rensei_turn_take(apr_interval_time_t patience)
@@ -77,11 +86,12 @@ int rensei_turn_take(apr_interval_time_t patience)
     for (;;) {
         apr_time_t slice = end - now < SLICE ? end : now + SLICE;
 
-        if (wait_until(&turn->free, slice)) {
-            __atomic_store_n(&turn->holder, getpid(), __ATOMIC_RELEASE);
+        if (rensei_sys_wait(&turn->free, slice)) {
+            note_holder(turn);
             return 1;
         }
         if (slice < end && take_over(turn)) {
+            note_holder(turn);
             return 1;
         }
         now = rensei_sys_elapsed();

@@ -10,8 +10,9 @@
  * steps of 100 ms. So writers queue here, before they ask the database.
  *
  * It is about waiting well, not about exclusion, which stays SQLite's: a turn
- * whose holder died is taken over by whoever finds out, and should two think
- * they have it for a moment, one of them waits for the other in SQLite.
+ * whose holder died, or has had it for half a minute, is taken over by whoever
+ * finds out, and should two think they have it for a moment, one of them waits
+ * for the other in SQLite.
  */
 #ifndef RENSEI_TURN_H
 #define RENSEI_TURN_H
@@ -21,7 +22,8 @@
 
 typedef struct rensei_turn_t {
     sem_t free;
-    int holder; /* process id, 0: none, or just changing hands */
+    int holder;       /* process id, 0: none, or just changing hands */
+    apr_time_t since; /* rensei_sys_elapsed: when it was taken */
 } rensei_turn_t;
 
 /** Makes a turn, in memory that processes share. */

@@ -83,10 +83,7 @@ apr_status_t rensei_worker_revoke(rensei_worker_t *out, rensei_store_t *st,
 
 static json_t *capabilities_json(const rensei_worker_t *w)
 {
-    json_t *list =
-        w->capabilities ? json_loads(w->capabilities, 0, NULL) : NULL;
-
-    return list ? list : json_array();
+    return rensei_json_stored(w->capabilities, json_array());
 }
 
 json_t *rensei_worker_json(const rensei_worker_t *w, apr_pool_t *p)
@@ -102,11 +99,11 @@ json_t *rensei_worker_json(const rensei_worker_t *w, apr_pool_t *p)
         w->region, "capabilities", capabilities_json(w), "activeAgentCount",
         active, "reportedStatus", w->reported_status);
 
-    json_object_update_new(
-        out, json_pack("{s:s, s:o, s:o, s:o, s:s?}", "status", w->status,
-                       "createdAt", rensei_answer_iso(w->created_at, p),
-                       "lastSeenAt", rensei_answer_iso(w->last_seen_at, p),
-                       "revokedAt", rensei_answer_iso(w->revoked_at, p),
-                       "revokeReason", w->revoke_reason));
+    rensei_json_merge(
+        &out, json_pack("{s:s, s:o, s:o, s:o, s:s?}", "status", w->status,
+                        "createdAt", rensei_answer_iso(w->created_at, p),
+                        "lastSeenAt", rensei_answer_iso(w->last_seen_at, p),
+                        "revokedAt", rensei_answer_iso(w->revoked_at, p),
+                        "revokeReason", w->revoke_reason));
     return out;
 }

@@ -68,7 +68,7 @@ int admin_conf_m2m(const request_rec *r)
     const admin_dir_conf_t *c =
         ap_get_module_config(r->per_dir_config, &rensei_admin_module);
 
-    return c->m2m == 1;
+    return c->m2m == 1 && !admin_stateless(r->server);
 }
 
 /* ---- directives ---- */
@@ -106,6 +106,9 @@ static const char *cmd_sunset(cmd_parms *cmd, void *dir, const char *arg)
 static const char *cmd_tokens(cmd_parms *cmd, void *dir, int on)
 {
     ((admin_dir_conf_t *)dir)->m2m = on;
+    if (on) {
+        conf_of(cmd->server)->tokens = cmd->directive;
+    }
     return NULL;
 }
 
@@ -129,7 +132,32 @@ static const char *day(apr_int64_t seconds, apr_pool_t *p)
                         strlen("2027-01-31"));
 }
 
-int admin_conf_check(apr_pool_t *p, server_rec *s)
+/* Whoever is revoked would go on making credentials until his token expires.
+ * A virtual host that has the line only from the main server ignores it. */
+static int tokens_revocable(server_rec *main_server)
+{
+    const ap_directive_t *common = admin_conf(main_server)->tokens;
+    server_rec *s;
+
+    for (s = main_server; s; s = s->next) {
+        const ap_directive_t *at = admin_conf(s)->tokens;
+
+        if (at && (s == main_server || at != common) && admin_stateless(s)) {
+            ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
+                         RSLOG(0153) "%s line %d: \"" DIR_TOKENS
+                                     " On\": with \"RenseiRevocation "
+                                     "expiry\" a token that manages clients "
+                                     "cannot be revoked; say "
+                                     "\"RenseiRevocation immediate\", or "
+                                     "\"" DIR_TOKENS " Off\"",
+                         at->filename, at->line_num);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int sunset_fits(server_rec *s, apr_pool_t *p)
 {
     for (; s; s = s->next) {
         const admin_conf_t *c = admin_conf(s);
@@ -145,8 +173,14 @@ int admin_conf_check(apr_pool_t *p, server_rec *s)
                             "deprecated (RFC 8594)",
                 s->server_hostname ? s->server_hostname : "the main server",
                 day(c->legacy_sunset, p), day(c->legacy_deprecation, p));
-            return rensei_http_conf_refuse();
+            return 0;
         }
     }
-    return OK;
+    return 1;
+}
+
+int admin_conf_check(apr_pool_t *p, server_rec *s)
+{
+    return sunset_fits(s, p) && tokens_revocable(s) ? OK
+                                                    : rensei_http_conf_refuse();
 }

@@ -22,7 +22,8 @@ extern module rensei_admin_module __attribute__((visibility("default")));
 /* Each member once, as in auth_conf.h; days as seconds since the epoch. */
 #define ADMIN_CONF_MEMBERS(X)                         \
     X(apr_int64_t, legacy_deprecation, ADMIN_NO_DATE) \
-    X(apr_int64_t, legacy_sunset, ADMIN_NO_DATE)
+    X(apr_int64_t, legacy_sunset, ADMIN_NO_DATE)      \
+    X(const ap_directive_t *, tokens, NULL) /* RenseiAdminTokens On */
 
 typedef struct admin_conf_t {
 #define X(type, name, unset) type name;
@@ -45,7 +46,8 @@ void *admin_conf_create(apr_pool_t *p, server_rec *s);
 void *admin_conf_merge(apr_pool_t *p, void *base, void *add);
 const admin_conf_t *admin_conf(const server_rec *s);
 
-/** May tokens of M2M clients administer clients where this request went? */
+/** May tokens of M2M clients administer clients where this request went? Not
+ * where they cannot be revoked, whatever the directive says. */
 int admin_conf_m2m(const request_rec *r);
 
 /** What configtest refuses of it. @return OK, or what the hook returns */
@@ -53,6 +55,9 @@ int admin_conf_check(apr_pool_t *p, server_rec *s);
 
 /** Who calls, or NULL. */
 const rensei_principal_t *admin_principal(request_rec *r);
+
+/** Are tokens believed until they expire there (RenseiRevocation expiry)? */
+int admin_stateless(const server_rec *s);
 
 /** The vocabularies of the virtual host. */
 const rensei_vocab_t *admin_vocab(server_rec *s);

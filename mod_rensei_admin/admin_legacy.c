@@ -66,9 +66,10 @@ static int ours(request_rec *r)
     return !err && handler && strcmp(handler, ADMIN_HANDLER) == 0;
 }
 
+/* A request whose first line cannot be read comes here, too, and has no uri. */
 void admin_legacy_error(request_rec *r)
 {
-    if (strcmp(r->uri, ADMIN_LEGACY_PATH) == 0 && ours(r)) {
+    if (r->uri && ours(r) && strcmp(r->uri, ADMIN_LEGACY_PATH) == 0) {
         headers_set(r);
     }
 }

@@ -31,6 +31,11 @@ const rensei_vocab_t *admin_vocab(server_rec *s)
     return auth_policy(s)->vocab;
 }
 
+int admin_stateless(const server_rec *s)
+{
+    return auth_policy && auth_policy((server_rec *)s)->stateless;
+}
+
 const rensei_limits_t *admin_limits(server_rec *s)
 {
     return &auth_policy(s)->limits;
@@ -80,9 +85,18 @@ static int admin_handler(request_rec *r)
     return rensei_http_route(r, routes);
 }
 
+static void admin_retrieve(void)
+{
+    auth_policy = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_policy);
+    auth_principal = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_principal);
+    auth_changed = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_changed);
+    rensei_http_store_retrieve();
+}
+
 static int admin_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                               apr_pool_t *ptemp, server_rec *s)
 {
+    admin_retrieve(); /* httpd does it later, and not for configtest */
     if (admin_conf_check(ptemp, s) != OK) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -92,22 +106,25 @@ static int admin_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     if (rensei_http_conf_auth(s, "SetHandler " ADMIN_HANDLER) != OK) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    if (!rensei_http_conf_bearer(ap_conftree, ADMIN_HANDLER)) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
+                     RSLOG(0152) "\"SetHandler " ADMIN_HANDLER
+                                 "\" needs to know who calls; say \"AuthType "
+                                 "Bearer\" and \"Require rensei-key-type "
+                                 "org\" in the same section");
+        return rensei_http_conf_refuse();
+    }
     return rensei_http_conf_store(ap_conftree, s, "SetHandler " ADMIN_HANDLER);
-}
-
-static void admin_retrieve(void)
-{
-    auth_policy = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_policy);
-    auth_principal = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_principal);
-    auth_changed = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_changed);
-    rensei_http_store_retrieve();
 }
 
 static void admin_hooks(apr_pool_t *p)
 {
+    /* which then knows how each virtual host revokes */
+    static const char *const after_auth[] = {"mod_rensei_auth.c", NULL};
+
     ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
-    ap_hook_check_config(admin_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(admin_check_config, after_auth, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(admin_retrieve, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(admin_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_access(admin_legacy_access, NULL, NULL, APR_HOOK_FIRST,

@@ -5,82 +5,14 @@
 #include "auth_expiry.h"
 #include "auth_request.h"
 #include "auth_verify.h"
+#include "rensei_authorization.h"
 #include "rensei_http_log.h"
 
-#include <apr_lib.h>
 #include <http_core.h>
 #include <http_request.h>
 #include <strings.h>
 
 APLOG_USE_MODULE(rensei_auth);
-
-typedef enum {
-    HEADER_NONE,
-    HEADER_MALFORMED,
-    HEADER_BEARER,
-    HEADER_BASIC
-} header_e;
-
-/* b64token (RFC 6750 2.1). Not in it are the blank, and the comma with which
- * httpd joins two Authorization headers. */
-static int is_credential(rensei_str_t c)
-{
-    apr_size_t i = 0;
-
-    while (i < c.n && (apr_isalnum(c.p[i]) || strchr("-._~+/", c.p[i]))) {
-        i++;
-    }
-    while (i > 0 && i < c.n && c.p[i] == '=') {
-        i++;
-    }
-    return c.n > 0 && i == c.n;
-}
-
-/* Some other scheme first, ours joined behind it by httpd. */
-static int has_second(const char *header)
-{
-    const char *comma = header;
-
-    while ((comma = strchr(comma, ',')) != NULL) {
-        comma += strspn(comma, ", \t");
-        if (strncasecmp(comma, "Bearer ", 7) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int is_scheme(const char *header, const char *scheme, apr_size_t n)
-{
-    return strncasecmp(header, scheme, n) == 0 &&
-           (header[n] == '\0' || !apr_isalnum(header[n]));
-}
-
-static rensei_str_t after_blanks(const char *text)
-{
-    while (*text == ' ') {
-        text++;
-    }
-    return rensei_str(text);
-}
-
-/* @param credential what follows the scheme */
-static header_e read_header(rensei_str_t *credential, const char *header,
-                            int accept)
-{
-    if (!header) {
-        return HEADER_NONE;
-    }
-    if (is_scheme(header, "Bearer", 6)) {
-        *credential = after_blanks(header + 6);
-        return HEADER_BEARER;
-    }
-    if ((accept & ACCEPT_SECRET) && is_scheme(header, "Basic", 5)) {
-        *credential = after_blanks(header + 5);
-        return HEADER_BASIC;
-    }
-    return has_second(header) ? HEADER_MALFORMED : HEADER_NONE;
-}
 
 /* A subrequest, or what an internal redirect led to, carries the header of
  * the request it came from; the crypto need not run twice. What the location
@@ -125,7 +57,9 @@ static apr_status_t verify(const rensei_principal_t **out, request_rec *r,
     else {
         rv = auth_verify(out, r, credential, accept, err);
     }
-    return rv == APR_SUCCESS || is_credential(credential) ? rv : malformed(err);
+    return rv == APR_SUCCESS || rensei_authorization_valid(credential)
+               ? rv
+               : malformed(err);
 }
 
 static apr_status_t authenticate(const rensei_principal_t **out,
@@ -140,15 +74,16 @@ static apr_status_t authenticate(const rensei_principal_t **out,
     if (*out) {
         return APR_SUCCESS;
     }
-    switch (read_header(&credential, header, accept)) {
-    case HEADER_NONE:
+    switch (rensei_authorization_read(&credential, header,
+                                      accept & ACCEPT_SECRET)) {
+    case RENSEI_SCHEME_OTHER:
         return APR_SUCCESS;
-    case HEADER_MALFORMED:
+    case RENSEI_SCHEME_MALFORMED:
         return malformed(err);
-    case HEADER_BASIC:
+    case RENSEI_SCHEME_BASIC:
         a->accepted = ACCEPT_SECRET;
         return auth_verify_secret(out, r, credential, err);
-    case HEADER_BEARER:
+    case RENSEI_SCHEME_BEARER:
         break;
     }
     rv = verify(out, r, credential, accept, err);
@@ -177,6 +112,12 @@ static int without_type(request_rec *r)
     return HTTP_FORBIDDEN;
 }
 
+/* Mostly written so. */
+static int is_bearer(const char *type)
+{
+    return strcmp(type, "Bearer") == 0 || strcasecmp(type, "Bearer") == 0;
+}
+
 int auth_bearer_check(request_rec *r)
 {
     const char *type = ap_auth_type(r);
@@ -188,7 +129,7 @@ int auth_bearer_check(request_rec *r)
     if (!type) {
         return without_type(r);
     }
-    if (strcasecmp(type, "Bearer") != 0) {
+    if (!is_bearer(type)) {
         return DECLINED;
     }
     if (r->method_number == M_TRACE) { /* it would echo the credential */

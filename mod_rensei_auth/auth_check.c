@@ -3,6 +3,7 @@
 #include "auth_check.h"
 #include "auth_audit_log.h"
 #include "auth_conf.h"
+#include "auth_gate.h"
 #include "auth_limits.h"
 #include "auth_live.h"
 #include "auth_secret.h"
@@ -15,6 +16,7 @@
 #include <unixd.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -309,6 +311,22 @@ static int folder_writable(const char *path, apr_pool_t *p)
                                    : (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
+/* An empty file gets our tables. One that we may not read is for the children
+ * to judge. To close it drops no lock of SQLite's, as the parent has none. */
+static int may_be_database(const char *path)
+{
+    static const char head[] = "SQLite format 3";
+    char first[sizeof(head)];
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = file < 0 ? 0 : read(file, first, sizeof(first));
+
+    if (file >= 0) {
+        close(file);
+    }
+    return n <= 0 || (n == (ssize_t)sizeof(head) &&
+                      memcmp(first, head, sizeof(head)) == 0);
+}
+
 /* SQLite would make the file anew, empty, and every credential be unknown. */
 static const char *sqlite_wrong(const char *path, apr_pool_t *p)
 {
@@ -338,6 +356,19 @@ static const char *sqlite_wrong(const char *path, apr_pool_t *p)
                             "the store %s can be used by others than its "
                             "owner; 'chmod 600 %s'",
                             path, path);
+    }
+    if (!(st.st_mode & S_IWUSR)) {
+        return apr_psprintf(p,
+                            "the store %s cannot be written to by its owner; "
+                            "'chmod 600 %s', and its -wal and -shm",
+                            path, path);
+    }
+    if (!may_be_database(path)) {
+        return apr_psprintf(p,
+                            "the store %s is not a SQLite database, or is "
+                            "damaged; put a backup in its place with "
+                            "'renseictl db restore'",
+                            path);
     }
     return folder_writable(path, p)
                ? NULL
@@ -459,5 +490,6 @@ int auth_check_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp,
             c->policy.ring = auth_secret_ring(c->sources, s, p);
         }
     }
+    auth_gate_post_config(main_server);
     return auth_live_post_config(p, main_server);
 }

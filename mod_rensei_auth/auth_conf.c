@@ -3,6 +3,7 @@
 #include "auth_conf.h"
 #include "auth_audit_log.h"
 #include "auth_check.h"
+#include "auth_gate.h"
 #include "auth_limits.h"
 #include "rensei_http_url.h"
 #include "auth_secret.h"
@@ -13,8 +14,9 @@
 #include <apr_strings.h>
 #include <http_core.h>
 
-/* Room for some 40,000 credentials; what is not used takes no memory. */
-#define CACHE_DEFAULT (32 * 1024 * 1024)
+/* Room for some 50,000 credentials, and 20,000 clients that ask for tokens;
+ * what is not used takes no memory. */
+#define CACHE_DEFAULT (48 * 1024 * 1024)
 
 #define DEFAULT_ACCEPT (RENSEI_KIND_M2M | RENSEI_KIND_KEY)
 
@@ -57,16 +59,6 @@ void *auth_dir_conf_merge(apr_pool_t *p, void *basev, void *addv)
     AUTH_DIR_MEMBERS(X)
 #undef X
     return c;
-}
-
-auth_server_conf_t *auth_server_conf(const server_rec *s)
-{
-    return ap_get_module_config(s->module_config, &rensei_auth_module);
-}
-
-const auth_dir_conf_t *auth_dir_conf(const request_rec *r)
-{
-    return ap_get_module_config(r->per_dir_config, &rensei_auth_module);
 }
 
 int auth_conf_accept(const request_rec *r)
@@ -402,12 +394,30 @@ static const char *cmd_metadata(cmd_parms *cmd, void *dirv, int on)
 }
 
 /* "region" to RENSEI_CLAIM_REGION and X-Rensei-Claim-Region. */
+/* Another claim of the list that would go by the same variable: a token that
+ * has only one of the two would fill it with either. */
+static const char *forward_taken(const apr_array_header_t *list,
+                                 const char *claim, const char *variable)
+{
+    int i;
+
+    for (i = 0; list && i < list->nelts; i++) {
+        const forward_claim_t *f = &APR_ARRAY_IDX(list, i, forward_claim_t);
+        if (strcmp(f->variable, variable) == 0 &&
+            strcmp(f->claim, claim) != 0) {
+            return f->claim;
+        }
+    }
+    return NULL;
+}
+
 static const char *cmd_forward_claim(cmd_parms *cmd, void *dirv,
                                      const char *arg)
 {
     auth_dir_conf_t *dir = dirv;
     apr_array_header_t *list = (apr_array_header_t *)dir->claims;
     forward_claim_t *f;
+    const char *taken;
     char *variable = apr_pstrcat(cmd->pool, "RENSEI_CLAIM_", arg, NULL);
     char *header = apr_pstrcat(cmd->pool, "X-Rensei-Claim-", arg, NULL);
     const char *wrong = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
@@ -430,6 +440,13 @@ static const char *cmd_forward_claim(cmd_parms *cmd, void *dirv,
     }
     for (c = header; *c; c++) {
         *c = *c == '_' ? '-' : *c;
+    }
+    taken = forward_taken(list, arg, variable);
+    if (taken) {
+        return apr_psprintf(cmd->pool,
+                            DIR_FORWARD_CLAIM " %s: '%s' is forwarded as %s, "
+                                              "too; leave one of them out",
+                            arg, taken, variable);
     }
     if (!list) {
         list = apr_array_make(cmd->pool, 4, sizeof(forward_claim_t));
@@ -517,6 +534,12 @@ const command_rec auth_commands[] = {
                   "has to wait, or 'off'"),
     AP_INIT_TAKE1(DIR_CACHE, cmd_cache, NULL, RSRC_CONF,
                   "bytes of each process's cache of credentials"),
+    AP_INIT_TAKE1(DIR_WAITERS, auth_gate_waiters, NULL, RSRC_CONF,
+                  "how many requests of a process may wait for the store at "
+                  "one time"),
+    AP_INIT_TAKE1(DIR_TIMEOUT, auth_gate_timeout, NULL, RSRC_CONF,
+                  "seconds after which a connection to PostgreSQL that gives "
+                  "no answer is ended"),
     AP_INIT_TAKE1(RENSEI_LIMITS_KEY_AGE, auth_limits_age, NULL, RSRC_CONF,
                   "how far away a key's end may be, such as 90d, or 'off'"),
     AP_INIT_TAKE1(RENSEI_LIMITS_TOKEN_LIFETIME, auth_limits_lifetime, NULL,

@@ -58,6 +58,8 @@ typedef enum {
     X(int, throttle_failures, -1)                                       \
     X(int, throttle_seconds, -1)                                        \
     X(apr_int64_t, cache_size, -1)                                      \
+    X(int, store_waiters, -1)                                           \
+    X(int, store_timeout, -1)          /* seconds */                    \
     X(apr_int64_t, expiry_notice, -1)  /* seconds; 0: off */            \
     X(apr_int64_t, limit_age, -1)      /* seconds; 0: off */            \
     X(apr_int64_t, limit_lifetime, -1) /* seconds; 0: off */            \
@@ -114,8 +116,15 @@ void *auth_server_conf_merge(apr_pool_t *p, void *base, void *add);
 void *auth_dir_conf_create(apr_pool_t *p, char *dir);
 void *auth_dir_conf_merge(apr_pool_t *p, void *base, void *add);
 
-auth_server_conf_t *auth_server_conf(const server_rec *s);
-const auth_dir_conf_t *auth_dir_conf(const request_rec *r);
+static inline auth_server_conf_t *auth_server_conf(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &rensei_auth_module);
+}
+
+static inline const auth_dir_conf_t *auth_dir_conf(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &rensei_auth_module);
+}
 
 /** What a request's location takes: kinds, and ACCEPT_SECRET. */
 int auth_conf_accept(const request_rec *r);
@@ -129,7 +138,7 @@ int auth_conf_has_store(const auth_server_conf_t *conf);
 /** What a process may cache, in bytes (RenseiCacheSize); a part of it, one in
  * AUTH_CACHE_ROWS_SHARE, is for the rows of clients (auth_rows.h). */
 apr_size_t auth_conf_cache(const server_rec *main_server);
-#define AUTH_CACHE_ROWS_SHARE 4
+#define AUTH_CACHE_ROWS_SHARE 3
 
 /** Is revocation immediate there? */
 int auth_conf_immediate(const auth_server_conf_t *conf);

@@ -27,7 +27,7 @@ int auth_expiry_sweep(server_rec *s, apr_int64_t within, apr_pool_t *p)
     if (within == 0) {
         return 0;
     }
-    rv = rensei_http_store_open(&h, &st, s, p, &err);
+    rv = rensei_http_store_open_own(&h, &st, s, p, &err);
     if (rv == APR_SUCCESS) {
         rv = rensei_expiry_sweep(&count, st, within * 1000, AT_ONCE, p, &err);
         rensei_http_store_close(h);

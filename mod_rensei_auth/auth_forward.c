@@ -7,6 +7,7 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <http_config.h>
 #include <http_protocol.h>
 #include <http_request.h>
 
@@ -14,7 +15,8 @@
 #define PREFIX_LEN 9
 
 /* A CGI or WSGI server writes X_Rensei_Org and X-Rensei-Org as the same
- * variable, so they are the same header here. */
+ * variable, so they are the same header here; and so is X.Rensei.Org, as some
+ * write any character that no name of a variable can have. */
 static int is_ours(const char *name, apr_size_t n)
 {
     apr_size_t i;
@@ -23,7 +25,7 @@ static int is_ours(const char *name, apr_size_t n)
         return 0;
     }
     for (i = 0; i < PREFIX_LEN; i++) {
-        char c = name[i] == '_' ? '-' : (char)apr_tolower(name[i]);
+        char c = apr_isalnum(name[i]) ? (char)apr_tolower(name[i]) : '-';
         if (c != PREFIX[i]) {
             return 0;
         }
@@ -61,21 +63,39 @@ int auth_forward_drop_forged(request_rec *r)
 {
     const apr_array_header_t *all = apr_table_elts(r->headers_in);
     const apr_table_entry_t *e = (const apr_table_entry_t *)all->elts;
-    int i;
+    int i, lists = 0;
 
     for (i = 0; i < all->nelts; i++) {
-        if ((e[i].key[0] == 'x' || e[i].key[0] == 'X') &&
-            is_ours(e[i].key, strlen(e[i].key))) {
+        char first = (char)(e[i].key[0] | 0x20); /* in lower case */
+
+        if (first == 'x' && is_ours(e[i].key, strlen(e[i].key))) {
             apr_table_unset(r->headers_in, e[i].key);
             e = (const apr_table_entry_t *)all->elts;
             i = -1; /* the table was closed up */
         }
+        lists |= first == 'c'; /* it may be Connection */
     }
-    clean_connection(r);
+    if (lists) {
+        clean_connection(r);
+    }
     return DECLINED;
 }
 
 #define FACTS 6
+
+static const char *const variables[FACTS] = {
+    "RENSEI_SUB",    "RENSEI_ORG",  "RENSEI_WORKSPACE",
+    "RENSEI_SCOPES", "RENSEI_KIND", "RENSEI_CREDENTIAL"};
+
+static void values_of(const char **value, const rensei_principal_t *pr)
+{
+    value[0] = pr->sub;
+    value[1] = pr->org;
+    value[2] = pr->workspace;
+    value[3] = pr->scopes_text.p;
+    value[4] = rensei_kind_name(pr->kind);
+    value[5] = pr->credential;
+}
 
 /* The facts, once for both uses.
  * @param fresh none of the names is in the table: to look for them is most of
@@ -83,14 +103,10 @@ int auth_forward_drop_forged(request_rec *r)
 static void set_identity(apr_table_t *t, const rensei_principal_t *pr,
                          const char *const name[FACTS], int fresh)
 {
-    const char *const value[FACTS] = {pr->sub,
-                                      pr->org,
-                                      pr->workspace,
-                                      pr->scopes_text.p,
-                                      rensei_kind_name(pr->kind),
-                                      pr->credential};
+    const char *value[FACTS];
     int i;
 
+    values_of(value, pr);
     for (i = 0; i < FACTS; i++) {
         if (fresh && value[i]) {
             apr_table_addn(t, name[i], value[i]);
@@ -179,20 +195,69 @@ static int has_none_of_ours(const apr_table_t *env)
     return 1;
 }
 
+/* mod_cache stores an answer in spite of Authorization when the application
+ * says "public" or "must-revalidate" (RFC 9111 3.5), and gives it to the next
+ * caller, of whatever organisation. But here the answer may be the caller's
+ * own, by X-Rensei-Sub or RENSEI_SUB, of which a cache knows nothing. */
+static int caches;
+
+/* All variables, without a value. */
+static apr_table_t *blank;
+
+void auth_forward_child_init(apr_pool_t *p, server_rec *s)
+{
+    int i;
+
+    caches = ap_find_linked_module("mod_cache.c") != NULL;
+    blank = apr_table_make(p, FACTS);
+    for (i = 0; i < FACTS; i++) {
+        apr_table_setn(blank, variables[i], "");
+    }
+}
+
+/* Where there is nothing in the environment yet, to add what is always the
+ * same in one go takes a fraction of what it takes to add one by one. It stays
+ * the table that it was: other modules, and subrequests, may know it.
+ * @return 0 where it has to be done so */
+static int set_blank(request_rec *r, const rensei_principal_t *pr)
+{
+    const char *value[FACTS];
+    apr_table_entry_t *e;
+    int i;
+
+    values_of(value, pr);
+    for (i = 0; i < FACTS; i++) {
+        if (!value[i]) {
+            return 0;
+        }
+    }
+    if (!apr_is_empty_table(r->subprocess_env)) {
+        return 0;
+    }
+    apr_table_overlap(r->subprocess_env, blank, APR_OVERLAP_TABLES_ADD);
+    e = (apr_table_entry_t *)apr_table_elts(r->subprocess_env)->elts;
+    for (i = 0; i < FACTS; i++) {
+        e[i].val = (char *)value[i];
+    }
+    return 1;
+}
+
 int auth_forward_environment(request_rec *r)
 {
-    static const char *const name[FACTS] = {
-        "RENSEI_SUB",    "RENSEI_ORG",  "RENSEI_WORKSPACE",
-        "RENSEI_SCOPES", "RENSEI_KIND", "RENSEI_CREDENTIAL"};
     const auth_request_t *a = auth_request_peek(r);
 
     if (!a || !a->principal) {
         return DECLINED;
     }
-    set_identity(r->subprocess_env, a->principal, name,
-                 has_none_of_ours(r->subprocess_env));
+    if (!set_blank(r, a->principal)) {
+        set_identity(r->subprocess_env, a->principal, variables,
+                     has_none_of_ours(r->subprocess_env));
+    }
     if (auth_dir_conf(r)->claims) {
         set_claims(r->subprocess_env, r, auth_dir_conf(r)->claims, 0);
+    }
+    if (caches) {
+        apr_table_setn(r->subprocess_env, "no-cache", "1");
     }
     return OK;
 }

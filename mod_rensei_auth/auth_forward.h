@@ -13,6 +13,9 @@
 /** Hook post_read_request: drops forged X-Rensei-* headers. */
 int auth_forward_drop_forged(request_rec *r);
 
+/** Hook child_init: is there a mod_cache, whom the environment has to tell? */
+void auth_forward_child_init(apr_pool_t *p, server_rec *s);
+
 /** Hook fixups: the environment. */
 int auth_forward_environment(request_rec *r);
 

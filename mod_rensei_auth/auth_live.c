@@ -3,6 +3,7 @@
 #include "auth_live.h"
 #include "auth_conf.h"
 #include "auth_expiry.h"
+#include "auth_gate.h"
 #include "auth_throttle.h"
 #include "auth_used.h"
 #include "rensei_http_conn.h"
@@ -18,17 +19,24 @@
 APLOG_USE_MODULE(rensei_auth);
 
 #define BUCKETS 4096
-#define STORES_MAX 16
+#define STORES_MAX AUTH_LIVE_STORES
 #define POLL_EVERY apr_time_from_msec(250)
 #define SWEEP_EVERY apr_time_from_sec(60)
 #define POLL_FAILING apr_time_from_sec(2)
 #define SAY_AGAIN apr_time_from_sec(60)
 #define POLL_BATCH 1000
 #define FAILURES_OF_ADDRESS 10 /* times RenseiThrottle's */
+/* How often uses are written: so seldom that writing them takes no more than
+ * one part in USED_SHARE of a core's time, within these. */
 #define USED_EVERY apr_time_from_sec(5)
+#define USED_AT_LEAST apr_time_from_sec(60)
+#define USED_SHARE 300
+/* Who has not come to an end by then will not. */
+#define USED_LOST apr_time_from_sec(60)
+#define ENDING apr_time_from_sec(2) /* for what a child writes when it ends */
 
 /* Its layout is part of the key: a build with another one starts afresh. */
-#define LIVE_KEY "rensei_auth:live:7"
+#define LIVE_KEY "rensei_auth:live:8"
 
 typedef struct live_store_t {
     apr_uint64_t id;        /* hash of driver and params; 0: free */
@@ -38,6 +46,8 @@ typedef struct live_store_t {
     apr_int64_t synced_at;  /* monotonic microseconds; 0: never */
     apr_int64_t next_poll;  /* monotonic microseconds */
     apr_int64_t next_sweep; /* for notices of expiry; the same */
+    apr_int64_t next_flush; /* of uses; the same */
+    apr_int64_t flushing;   /* until then somebody is at it; the same */
     apr_int64_t said_at;    /* when its failure was logged; 0: it works */
 } live_store_t;
 
@@ -90,6 +100,18 @@ apr_uint32_t auth_live_generation(apr_uint32_t bucket)
     return LOAD(live->generation[bucket]);
 }
 
+int auth_live_unchanged(const apr_uint32_t *bucket,
+                        const apr_uint32_t *generation, int n)
+{
+    apr_uint32_t moved = 0;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        moved |= LOAD(live->generation[bucket[i]]) ^ generation[i];
+    }
+    return moved == 0;
+}
+
 /* `changes` first. A reader takes `changes`, reads the store, takes the
  * generations, and looks at `changes` again. If it took a generation after
  * our bump but read the store before our commit, it sees `changes` moved and
@@ -132,6 +154,11 @@ int auth_live_fresh(const server_rec *s)
     synced = LOAD(live->store[c->store].synced_at);
     return synced != 0 &&
            monotonic() - synced <= apr_time_from_sec(c->staleness);
+}
+
+apr_uint64_t auth_live_sequence(const server_rec *s)
+{
+    return LOAD(live->store[auth_server_conf(s)->store].seq);
 }
 
 rensei_turn_t *auth_live_turn(void)
@@ -202,9 +229,9 @@ static apr_status_t start_following(live_store_t *ls, apr_uint64_t seq,
                                                   (apr_int64_t)seq, p, err);
 
     if (rv == APR_SUCCESS) {
+        everything_changed();
         STORE(ls->mark, mark_of(mark));
         STORE(ls->seq, seq);
-        everything_changed();
     }
     return rv;
 }
@@ -320,7 +347,7 @@ static void poll_server(server_rec *s, live_store_t *ls, apr_pool_t *p)
     rensei_http_store_t *h;
     rensei_store_t *st;
     rensei_err_t err = {0};
-    apr_status_t rv = rensei_http_store_open(&h, &st, s, p, &err);
+    apr_status_t rv = rensei_http_store_open_own(&h, &st, s, p, &err);
 
     if (rv == APR_SUCCESS) {
         rv = poll_store(ls, h, st, p, &err);
@@ -375,18 +402,56 @@ static void sweep_server(server_rec *main_server, server_rec *s, apr_pool_t *p)
     }
 }
 
+/* Only one child writes what all have counted. */
+static int flush_turn(live_store_t *ls)
+{
+    apr_int64_t now = monotonic(), busy = LOAD(ls->flushing);
+
+    if (now < busy || (now < LOAD(ls->next_flush) && !auth_used_crowded())) {
+        return 0;
+    }
+    return __atomic_compare_exchange_n(&ls->flushing, &busy, now + USED_LOST, 0,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* This thread's microseconds of a core. */
+static apr_int64_t taken_of_core(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (apr_int64_t)t.tv_sec * APR_USEC_PER_SEC + t.tv_nsec / 1000;
+}
+
+/* Not to a store that is away: a child that ends must not wait for it. */
 static void flush_used(server_rec *s, int store, apr_pool_t *p)
 {
     rensei_http_store_t *h;
     rensei_store_t *st;
     rensei_err_t err = {0};
 
-    if (!auth_used_waiting(store) ||
-        rensei_http_store_open(&h, &st, s, p, &err)) {
+    if (!auth_used_waiting(store) || live->store[store].said_at != 0 ||
+        rensei_http_store_open_own(&h, &st, s, p, &err)) {
         return;
     }
     auth_used_flush(store, st, p);
     rensei_http_store_close(h);
+}
+
+static void flush_in_turn(server_rec *s, int store, apr_pool_t *p)
+{
+    live_store_t *ls = &live->store[store];
+    apr_int64_t began = taken_of_core(), pause;
+
+    if (!auth_used_waiting(store) || !flush_turn(ls)) {
+        return;
+    }
+    flush_used(s, store, p);
+    pause = (taken_of_core() - began) * USED_SHARE;
+    pause = pause < USED_EVERY      ? USED_EVERY
+            : pause > USED_AT_LEAST ? USED_AT_LEAST
+                                    : pause;
+    STORE(ls->next_flush, monotonic() + pause);
+    STORE(ls->flushing, 0);
 }
 
 /* The watchdog's thread belongs to a pool that no child ever destroys: it is
@@ -396,9 +461,18 @@ static void flush_used(server_rec *s, int store, apr_pool_t *p)
 static pthread_mutex_t ticking = PTHREAD_MUTEX_INITIALIZER;
 static int stopped;
 
+static void follow_store(server_rec *main_server, server_rec *s, int n,
+                         apr_pool_t *p)
+{
+    if (my_turn(&live->store[n].next_poll, POLL_EVERY)) {
+        poll_server(s, &live->store[n], p);
+    }
+    sweep_server(main_server, s, p);
+    flush_in_turn(s, n, p);
+}
+
 /* Once for each store that some virtual host has. */
-static void each_store(server_rec *main_server, int polls, int flushes,
-                       apr_pool_t *pool)
+static void each_store(server_rec *main_server, int ends, apr_pool_t *pool)
 {
     apr_uint32_t seen = 0;
     server_rec *s;
@@ -411,14 +485,11 @@ static void each_store(server_rec *main_server, int polls, int flushes,
         }
         seen |= 1u << n;
         apr_pool_create(&p, pool);
-        if (polls && my_turn(&live->store[n].next_poll, POLL_EVERY)) {
-            poll_server(s, &live->store[n], p);
-        }
-        if (polls) {
-            sweep_server(main_server, s, p);
-        }
-        if (flushes) {
+        if (ends) {
             flush_used(s, n, p);
+        }
+        else {
+            follow_store(main_server, s, n, p);
         }
         apr_pool_destroy(p);
     }
@@ -426,17 +497,12 @@ static void each_store(server_rec *main_server, int polls, int flushes,
 
 static apr_status_t tick(int state, void *data, apr_pool_t *pool)
 {
-    static apr_int64_t flushed;
-    apr_int64_t now = monotonic();
-    int flushes = now - flushed > USED_EVERY || auth_used_crowded();
-
     if (state != AP_WATCHDOG_STATE_RUNNING) {
         return APR_SUCCESS;
     }
     pthread_mutex_lock(&ticking);
     if (!stopped) {
-        each_store(data, 1, flushes, pool);
-        flushed = flushes ? now : flushed;
+        each_store(data, 0, pool);
     }
     pthread_mutex_unlock(&ticking);
     return APR_SUCCESS;
@@ -446,10 +512,13 @@ static apr_status_t stop_ticking(void *data)
 {
     apr_pool_t *p;
 
+    if (auth_gate_watcher()) {
+        rensei_http_watcher_hurry(auth_gate_watcher(), ENDING);
+    }
     pthread_mutex_lock(&ticking);
     stopped = 1;
     if (apr_pool_create(&p, NULL) == APR_SUCCESS) {
-        each_store(data, 0, 1, p);
+        each_store(data, 1, p);
         apr_pool_destroy(p);
     }
     pthread_mutex_unlock(&ticking);
@@ -559,6 +628,9 @@ int auth_live_post_config(apr_pool_t *p, server_rec *main_server)
                 rensei_http_conn_note(c->dbd_params, s);
             }
         }
+    }
+    if (stores > 0) {
+        auth_used_post_config(main_server);
     }
     return stores == 0 || register_poll(p, main_server)
                ? OK

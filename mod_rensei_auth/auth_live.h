@@ -24,6 +24,9 @@
 
 #include <httpd.h>
 
+/** How many different stores the virtual hosts can have. */
+#define AUTH_LIVE_STORES 16
+
 /** Is mod_watchdog there? */
 int auth_live_watchdog_available(void);
 
@@ -48,6 +51,10 @@ int auth_live_end(apr_uint64_t begun);
 apr_uint32_t auth_live_bucket(const char *subject, apr_size_t n);
 apr_uint32_t auth_live_generation(apr_uint32_t bucket);
 
+/** Are these n buckets of these generations still? */
+int auth_live_unchanged(const apr_uint32_t *bucket,
+                        const apr_uint32_t *generation, int n);
+
 /** The writers' turn of this httpd, for rensei_turn_use; NULL: there is no
  * live state. */
 rensei_turn_t *auth_live_turn(void);
@@ -59,6 +66,10 @@ int auth_live_wait(const server_rec *s, const char *subject,
 /** It tried, and failed. */
 void auth_live_failed(const server_rec *s, const char *subject,
                       const char *address);
+
+/** Up to which change that virtual host's store was followed: the generations
+ * tell of all changes up to it. Ask before the generations. */
+apr_uint64_t auth_live_sequence(const server_rec *s);
 
 /** Was that virtual host's store followed within its RenseiMaxStaleness? */
 int auth_live_fresh(const server_rec *s);

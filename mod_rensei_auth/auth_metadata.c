@@ -78,14 +78,11 @@ static int is_described(request_rec *r, const char *path)
     return described;
 }
 
-int auth_metadata_handler(request_rec *r)
+static int answer(request_rec *r)
 {
     rensei_err_t err = {0};
     const char *path;
 
-    if (!rensei_http_handles(r, "rensei-resource-metadata")) {
-        return DECLINED;
-    }
     rensei_http_body_discard(r);
     if (r->method_number != M_GET) {
         rensei_err_set(&err, RENSEI_E_METHOD, "Only GET is allowed here.");
@@ -100,4 +97,10 @@ int auth_metadata_handler(request_rec *r)
         return rensei_http_reply_error(r, &err);
     }
     return rensei_http_reply(r, HTTP_OK, describe(r, path));
+}
+
+int auth_metadata_handler(request_rec *r)
+{
+    return rensei_http_handles(r, "rensei-resource-metadata") ? answer(r)
+                                                              : DECLINED;
 }

@@ -62,24 +62,14 @@ static apr_uint64_t space_of(const request_rec *r, auth_asked_e what)
     return whose << 2 | (apr_uint64_t)what;
 }
 
-static int same_generations(const owner_slot_t *o)
-{
-    int i;
-
-    for (i = 0; i < OWNER_DEPENDS; i++) {
-        if (auth_live_generation(o->bucket[i]) != o->generation[i]) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 static int still_holds(const owner_slot_t *o, const request_rec *r)
 {
     if (o->until != 0 && apr_time_as_msec(r->request_time) >= o->until) {
         return 0;
     }
-    return o->alone || (auth_live_fresh(r->server) && same_generations(o));
+    return o->alone ||
+           (auth_live_fresh(r->server) &&
+            auth_live_unchanged(o->bucket, o->generation, OWNER_DEPENDS));
 }
 
 static rensei_str_t part(const owner_slot_t *o, int i)

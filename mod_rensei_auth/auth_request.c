@@ -20,11 +20,6 @@ APLOG_USE_MODULE(rensei_auth);
 #define FILTER_NAME "RENSEI_ERROR_BODY"
 #define RETRY_SECONDS "5"
 
-auth_request_t *auth_request_peek(const request_rec *r)
-{
-    return ap_get_module_config(r->request_config, &rensei_auth_module);
-}
-
 auth_request_t *auth_request(request_rec *r)
 {
     auth_request_t *a = auth_request_peek(r);
@@ -125,6 +120,18 @@ int auth_refuse_missing(request_rec *r)
     return HTTP_UNAUTHORIZED;
 }
 
+static void log_unable(request_rec *r, const rensei_err_t *err)
+{
+    const char *cause = err->cause ? err->cause : "no cause given";
+    const char *more = rensei_http_log_due(cause, r->pool);
+
+    if (more) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      RSLOG(0031) "cannot check a credential: %s: %s%s",
+                      err->text, cause, more);
+    }
+}
+
 int auth_refuse(request_rec *r, const rensei_err_t *err)
 {
     auth_request_t *a = auth_request(r);
@@ -135,10 +142,7 @@ int auth_refuse(request_rec *r, const rensei_err_t *err)
         if (status == HTTP_SERVICE_UNAVAILABLE) {
             apr_table_setn(r->err_headers_out, "Retry-After", RETRY_SECONDS);
         }
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      RSLOG(0031) "cannot check a credential: %s%s%s",
-                      err->text, err->cause ? ": " : "",
-                      err->cause ? err->cause : "");
+        log_unable(r, err);
         return status;
     }
     if (status == HTTP_TOO_MANY_REQUESTS &&

@@ -8,6 +8,7 @@
 #ifndef AUTH_REQUEST_H
 #define AUTH_REQUEST_H
 
+#include "auth_conf.h"
 #include "mod_rensei_auth.h"
 
 typedef struct auth_request_t {
@@ -27,7 +28,10 @@ typedef struct auth_request_t {
 auth_request_t *auth_request(request_rec *r);
 
 /** Of this request, or NULL. */
-auth_request_t *auth_request_peek(const request_rec *r);
+static inline auth_request_t *auth_request_peek(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &rensei_auth_module);
+}
 
 /** Whom the request speaks for, his scopes as a set, too; NULL: nobody. The
  * principal in auth_request_t may have them as text alone. */

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define COLS_MAX 40
-#define TEXT_MAX 1024 /* bytes; a longer row is not remembered */
+#define TEXT_MAX 2048  /* bytes; a longer row is not remembered */
+#define TEXT_SHORT 512 /* most rows are shorter */
 #define DEPENDS 3
 #define SPACE 0x526f7773 /* names of rows are no others' */
 #define IS_NULL 0xffff
@@ -29,24 +30,40 @@ typedef struct rows_t {
     apr_uint64_t begun; /* before the store was asked */
 } rows_t;
 
-static rensei_cache_t *cache; /* NULL: there is no room for one */
+/* A slot is as long as the longest value: so the few long rows are apart. NULL:
+ * there is no room for one. */
+enum { SHORT, LONG, CACHES };
+static rensei_cache_t *cache[CACHES];
+#define LONG_SHARE 4 /* one part in so many */
+
+static void cache_create(int which, apr_size_t bytes, apr_size_t text_max,
+                         apr_pool_t *p)
+{
+    rensei_err_t err;
+
+    if (rensei_cache_create(&cache[which], bytes,
+                            offsetof(slot_t, text) + text_max,
+                            rensei_sys_default(), p, &err) != APR_SUCCESS) {
+        cache[which] = NULL;
+    }
+}
 
 void auth_rows_child_init(apr_pool_t *p, server_rec *s)
 {
     apr_size_t bytes = auth_conf_cache(s) / AUTH_CACHE_ROWS_SHARE;
-    rensei_err_t err;
+    apr_size_t for_long = bytes / LONG_SHARE;
 
-    if (rensei_cache_create(&cache, bytes, sizeof(slot_t), rensei_sys_default(),
-                            p, &err) != APR_SUCCESS) {
-        cache = NULL;
-    }
+    cache_create(SHORT, bytes - for_long, TEXT_SHORT, p);
+    cache_create(LONG, for_long, TEXT_MAX, p);
 }
 
-static rensei_cache_name_t name_of(const rows_t *rows, const char *id)
+static rensei_cache_name_t name_of(int which, const rows_t *rows,
+                                   const char *id)
 {
     apr_uint64_t store = (apr_uint64_t)auth_server_conf(rows->server)->store;
 
-    return rensei_cache_name(cache, SPACE + (store << 32), id, strlen(id));
+    return rensei_cache_name(cache[which], SPACE + (store << 32), id,
+                             strlen(id));
 }
 
 static int holds(const slot_t *slot)
@@ -61,16 +78,30 @@ static int holds(const slot_t *slot)
     return 1;
 }
 
-static int recall(void *baton, rensei_rows_t *out, const char *id,
-                  apr_pool_t *p)
+static int find(slot_t *slot, const rows_t *rows, const char *id)
+{
+    int i;
+
+    for (i = 0; i < CACHES; i++) {
+        if (cache[i] &&
+            rensei_cache_get(cache[i], name_of(i, rows, id), slot) > 0 &&
+            holds(slot)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int recall(void *baton, rensei_rows_t *out, apr_int64_t *as_of,
+                  const char *id, apr_pool_t *p)
 {
     rows_t *rows = baton;
     slot_t *slot = apr_palloc(p, sizeof(*slot));
     int i;
 
     rows->begun = auth_live_begin();
-    if (!auth_live_fresh(rows->server) ||
-        rensei_cache_get(cache, name_of(rows, id), slot) == 0 || !holds(slot)) {
+    *as_of = (apr_int64_t)auth_live_sequence(rows->server);
+    if (!auth_live_fresh(rows->server) || !find(slot, rows, id)) {
         return 0;
     }
     out->count = 1;
@@ -113,8 +144,9 @@ static void remember(void *baton, const char *id, const char *const *subjects,
     const rows_t *rows = baton;
     slot_t slot;
     apr_size_t n = flatten(&slot, row);
+    int which = n <= offsetof(slot_t, text) + TEXT_SHORT ? SHORT : LONG;
 
-    if (n == 0) {
+    if (n == 0 || !cache[which]) {
         return;
     }
     for (slot.depends = 0; subjects[slot.depends]; slot.depends++) {
@@ -126,7 +158,7 @@ static void remember(void *baton, const char *id, const char *const *subjects,
     }
     /* Had it changed while it was read, it would be kept as what it was. */
     if (auth_live_end(rows->begun)) {
-        rensei_cache_put(cache, name_of(rows, id), &slot, n);
+        rensei_cache_put(cache[which], name_of(which, rows, id), &slot, n);
     }
 }
 
@@ -134,7 +166,7 @@ const rensei_memory_t *auth_rows_memory(request_rec *r)
 {
     rows_t *rows;
 
-    if (!cache || auth_server_conf(r->server)->store < 0) {
+    if (auth_server_conf(r->server)->store < 0) {
         return NULL;
     }
     rows = apr_pcalloc(r->pool, sizeof(*rows));

@@ -2,9 +2,9 @@
 
 /**
  * When each API key and client was used last, and from where, and how often a
- * key was: counted in the child's memory by each request, written to the store
- * in batches by the watchdog, and when the child ends. What a child that
- * crashes had not written is lost.
+ * key was: counted by each request in memory that all children share, written
+ * to the store in batches by the watchdog of one of them, and when a child
+ * ends. What was not written when all of httpd is killed is lost.
  */
 #ifndef AUTH_USED_H
 #define AUTH_USED_H
@@ -14,8 +14,8 @@
 #include <apr_network_io.h>
 #include <httpd.h>
 
-/** Before a child serves. */
-void auth_used_child_init(apr_pool_t *p, server_rec *main_server);
+/** Before children are forked. */
+void auth_used_post_config(server_rec *main_server);
 
 /** Counts a use. No I/O, no lock.
  * @param store the number of its store in the live state, less than 0 for none

@@ -6,8 +6,8 @@
 #include "auth_owner.h"
 #include "auth_token.h"
 #include "auth_used.h"
+#include "rensei_authorization.h"
 #include "rensei_client.h"
-#include "rensei_http_basic.h"
 #include "rensei_http_reply.h"
 #include "rensei_http_store.h"
 #include "rensei_id.h"
@@ -27,6 +27,12 @@ static apr_status_t absent(rensei_err_t *err, apr_status_t rv, const char *text)
 }
 
 /* ---- the principal ---- */
+
+/* What is found out about a credential: as long as the request. */
+typedef struct found_t {
+    rensei_principal_t pr;
+    auth_owner_t k;
+} found_t;
 
 static const char *text_of(rensei_str_t s)
 {
@@ -66,11 +72,12 @@ static apr_status_t key_owner(auth_owner_t *k, request_rec *r,
                              : absent(err, rv, "The API key is not known.");
 }
 
-static apr_status_t verify_key(rensei_principal_t *pr, request_rec *r,
+static apr_status_t verify_key(found_t *found, request_rec *r,
                                rensei_str_t credential, int accept,
                                rensei_err_t *err)
 {
-    auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
+    rensei_principal_t *pr = &found->pr;
+    auth_owner_t *k = &found->k;
     apr_int64_t now = apr_time_as_msec(r->request_time);
     apr_status_t rv = key_owner(k, r, credential, err);
 
@@ -94,11 +101,12 @@ static apr_status_t verify_key(rensei_principal_t *pr, request_rec *r,
 
 /* ---- tokens ---- */
 
-static apr_status_t verify_token(rensei_principal_t *pr, request_rec *r,
+static apr_status_t verify_token(found_t *found, request_rec *r,
                                  rensei_str_t credential, int accept,
                                  rensei_err_t *err)
 {
-    auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
+    rensei_principal_t *pr = &found->pr;
+    auth_owner_t *k = &found->k;
     apr_status_t rv = auth_token_owner(k, r, credential, accept, err);
 
     if (rv == APR_SUCCESS) {
@@ -120,17 +128,17 @@ static int is_key(rensei_str_t c)
 apr_status_t auth_verify(const rensei_principal_t **out, request_rec *r,
                          rensei_str_t credential, int accept, rensei_err_t *err)
 {
-    rensei_principal_t *pr = apr_palloc(r->pool, sizeof(*pr));
+    found_t *found = apr_palloc(r->pool, sizeof(*found));
 
-    *out = pr;
+    *out = &found->pr;
     if (!is_key(credential)) {
-        return verify_token(pr, r, credential, accept, err);
+        return verify_token(found, r, credential, accept, err);
     }
     if (!(accept & (RENSEI_KIND_KEY | ACCEPT_REGISTRATION)) ||
         !auth_conf_has_store(auth_server_conf(r->server))) {
         return refuse(err, "API keys are not accepted here.");
     }
-    return verify_key(pr, r, credential, accept, err);
+    return verify_key(found, r, credential, accept, err);
 }
 
 /* ---- a client's own secret ---- */
@@ -195,8 +203,9 @@ static apr_status_t check_audience(const auth_owner_t *k, request_rec *r,
 apr_status_t auth_verify_secret(const rensei_principal_t **out, request_rec *r,
                                 rensei_str_t basic, rensei_err_t *err)
 {
-    rensei_principal_t *pr = apr_palloc(r->pool, sizeof(*pr));
-    auth_owner_t *k = apr_palloc(r->pool, sizeof(*k));
+    found_t *found = apr_palloc(r->pool, sizeof(*found));
+    rensei_principal_t *pr = &found->pr;
+    auth_owner_t *k = &found->k;
     auth_asked_t asked = {
         .what = ASKED_SECRET, .text = basic, .server = r->server};
     apr_status_t rv;
@@ -204,8 +213,8 @@ apr_status_t auth_verify_secret(const rensei_principal_t **out, request_rec *r,
     if (!auth_conf_has_store(auth_server_conf(r->server))) {
         return refuse(err, "Client secrets are not accepted here.");
     }
-    rv =
-        rensei_http_basic_read(&asked.id, &asked.secret, basic.p, r->pool, err);
+    rv = rensei_authorization_basic(&asked.id, &asked.secret, basic.p, r->pool,
+                                    err);
     if (rv == APR_SUCCESS) {
         rv = secret_owner(k, r, &asked, err);
         OPENSSL_cleanse((void *)asked.secret, strlen(asked.secret));

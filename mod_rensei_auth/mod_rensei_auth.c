@@ -12,6 +12,7 @@
 #include "auth_conf.h"
 #include "auth_expiry.h"
 #include "auth_forward.h"
+#include "auth_gate.h"
 #include "auth_live.h"
 #include "auth_metadata.h"
 #include "auth_request.h"
@@ -63,6 +64,16 @@ static rensei_turn_t *rensei_auth_turn(void)
     return auth_live_turn();
 }
 
+static rensei_http_gate_t *rensei_auth_gate(server_rec *s)
+{
+    return auth_gate_of(s);
+}
+
+static rensei_http_watcher_t *rensei_auth_watcher(void)
+{
+    return auth_gate_watcher();
+}
+
 static const rensei_memory_t *rensei_auth_memory(request_rec *r)
 {
     return auth_rows_memory(r);
@@ -105,10 +116,11 @@ static void register_hooks(apr_pool_t *p)
                                  APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_owner_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_rows_child_init, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_child_init(auth_used_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
+    ap_hook_child_init(auth_gate_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_live_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(auth_forward_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 
     ap_hook_post_read_request(auth_forward_drop_forged, NULL, NULL,
                               APR_HOOK_REALLY_FIRST);
@@ -138,6 +150,8 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(rensei_auth_used);
     APR_REGISTER_OPTIONAL_FN(rensei_auth_memory);
     APR_REGISTER_OPTIONAL_FN(rensei_auth_turn);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_gate);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_watcher);
 }
 
 AP_DECLARE_MODULE(rensei_auth) = {

@@ -9,6 +9,8 @@
 #ifndef MOD_RENSEI_AUTH_H
 #define MOD_RENSEI_AUTH_H
 
+#include "rensei_http_gate.h"
+#include "rensei_http_watch.h"
 #include "rensei_client.h"
 #include "rensei_jwt.h"
 #include "rensei_limits.h"
@@ -84,6 +86,15 @@ APR_DECLARE_OPTIONAL_FN(const rensei_memory_t *, rensei_auth_memory,
 
 /** The turn in which all processes of this httpd write to SQLite. */
 APR_DECLARE_OPTIONAL_FN(rensei_turn_t *, rensei_auth_turn, (void));
+
+/** Where requests for the store of that virtual host queue in this process
+ * (RenseiStoreWaiters). NULL: none */
+APR_DECLARE_OPTIONAL_FN(rensei_http_gate_t *, rensei_auth_gate,
+                        (server_rec * s));
+
+/** Who ends connections of this process that give no answer
+ * (RenseiStoreTimeout). NULL: nobody */
+APR_DECLARE_OPTIONAL_FN(rensei_http_watcher_t *, rensei_auth_watcher, (void));
 
 /** A client's secret was wrong, or there is no such client. */
 APR_DECLARE_OPTIONAL_FN(void, rensei_auth_failed,

@@ -11,6 +11,10 @@
 #include "token_routes.h"
 #include "token_url.h"
 
+#include <ap_expr.h>
+#include <http_core.h>
+#include <http_request.h>
+
 RENSEI_HTTP_LOG_AS(rensei_token);
 
 /* The path of RenseiBaseURL can have as many parts as there are rows. */
@@ -37,6 +41,34 @@ static int token_handler(request_rec *r)
     return rensei_http_route(r, routes);
 }
 
+static int set_handler_is(request_rec *r, const char *name)
+{
+    const core_dir_config *d = ap_get_core_module_config(r->per_dir_config);
+    const char *wrong = NULL, *said;
+
+    if (!d->expr_handler) {
+        return 0;
+    }
+    said = ap_expr_str_exec(r, d->expr_handler, &wrong);
+    return !wrong && strcmp(said, name) == 0;
+}
+
+/* Our paths are no files. Where httpd finds none it looks at each folder on
+ * the way with an lstat(), which takes a tenth of what a token does. It takes
+ * our word that there is one: <Directory> sections and .htaccess files count
+ * as ever, and so do those looks where symbolic links are restricted. Not for
+ * a path that somebody (mod_rewrite) has made into another one, which may be a
+ * file's. */
+static int token_translate(request_rec *r)
+{
+    if (r->finfo.filetype == APR_NOFILE && r->parsed_uri.path &&
+        set_handler_is(r, TOKEN_HANDLER) &&
+        strcmp(r->uri, r->parsed_uri.path) == 0) {
+        r->finfo.filetype = APR_REG;
+    }
+    return DECLINED;
+}
+
 static const char *rensei_token_claims(server_rec *s,
                                        const rensei_client_t *client,
                                        apr_pool_t *p)
@@ -59,6 +91,8 @@ static void token_hooks(apr_pool_t *p)
     ap_hook_check_config(token_conf_check, after_auth, NULL, APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(token_call_retrieve, NULL, NULL,
                                  APR_HOOK_MIDDLE);
+    /* last: of a path that another module has mapped we know nothing */
+    ap_hook_translate_name(token_translate, NULL, NULL, APR_HOOK_LAST);
     ap_hook_handler(token_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

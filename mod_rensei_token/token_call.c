@@ -137,7 +137,9 @@ static apr_status_t issuer_set(token_call_t *call)
     out->limits = &call->policy->limits;
     out->template = conf->claims;
     out->rfc9068 = conf->rfc9068;
-    out->assertion_audiences = token_url_audiences(call->r, call->policy);
+    if (call->client.assertion) {
+        out->assertion_audiences = token_url_audiences(call->r, call->policy);
+    }
     return APR_SUCCESS;
 }
 
@@ -160,7 +162,6 @@ void token_call_let_go(token_call_t *call)
 {
     if (call->store) {
         rensei_http_store_close(call->handle);
-        call->store = NULL;
     }
 }
 

@@ -23,7 +23,7 @@ typedef struct token_call_t {
     const rensei_policy_t *policy;
     rensei_issuer_t issuer;
     rensei_http_store_t *handle;
-    rensei_store_t *store; /* between token_call_open and _close */
+    rensei_store_t *store; /* from token_call_open on */
     int tried;             /* the store was asked about the caller */
     int http_status;       /* httpd's own, not 0: the body was not to be had */
     rensei_err_t err;
@@ -44,8 +44,8 @@ apr_status_t token_call_client(token_call_t *call, int takes_key);
  * held from the first look at the caller to the last change. */
 apr_status_t token_call_open(token_call_t *call);
 
-/** Gives the connection back before the call is over; token_call_open takes
- * one again. */
+/** Gives the connection back before the call is over; the store's next
+ * statement takes one again. */
 void token_call_let_go(token_call_t *call);
 
 /** What the caller's authentication is made of, for rensei_grant. */

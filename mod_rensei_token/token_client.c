@@ -2,9 +2,9 @@
 
 #include "token_client.h"
 #include "rensei_assertion.h"
+#include "rensei_authorization.h"
 #include "rensei_b64.h"
 #include "rensei_client.h"
-#include "rensei_http_basic.h"
 
 #include <apr_strings.h>
 #include <openssl/crypto.h>
@@ -56,7 +56,7 @@ static apr_status_t basic_read(token_client_t *out, const char *text,
                                rensei_err_t *err)
 {
     apr_status_t rv =
-        rensei_http_basic_read(&out->id, &out->secret, text, p, err);
+        rensei_authorization_basic(&out->id, &out->secret, text, p, err);
 
     if (rv != APR_SUCCESS) {
         return rv;

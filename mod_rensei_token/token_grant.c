@@ -59,7 +59,25 @@ static const char *const *resources_of(const token_call_t *call)
     return out;
 }
 
-static apr_status_t made(rensei_issuance_t *out, token_call_t *call, int again)
+/* Who leads the group takes a connection: if each that waits kept one, there
+ * could be none left. */
+static apr_status_t record(void *baton, rensei_issuance_t *made,
+                           rensei_err_t *err)
+{
+    token_call_t *call = baton;
+    request_rec *r = call->r;
+    apr_status_t rv;
+
+    token_call_let_go(call);
+    rv = token_group_record(token_conf(r->server)->group, made, r, err);
+    if (rv == APR_SUCCESS && made->stale) {
+        /* It changed elsewhere, and we were not told yet. */
+        token_changed(made->client);
+    }
+    return rv;
+}
+
+static apr_status_t grant(rensei_issuance_t *out, token_call_t *call)
 {
     rensei_token_request_t req = token_call_request(call);
     apr_status_t rv = token_call_open(call);
@@ -67,38 +85,11 @@ static apr_status_t made(rensei_issuance_t *out, token_call_t *call, int again)
     req.grant_type = token_call_param(call, "grant_type");
     req.scope = token_call_param(call, "scope");
     req.resources = resources_of(call);
-    req.again = again;
-    if (rv == APR_SUCCESS) {
-        rv = rensei_grant_make(out, call->store, &call->issuer, &req,
-                               &call->actor, call->r->pool, &call->err);
-    }
-    /* Who leads the group takes a connection: if each that waits kept one,
-     * there could be none left. */
-    token_call_let_go(call);
-    return rv;
-}
-
-static apr_status_t grant(rensei_issuance_t *out, token_call_t *call)
-{
-    request_rec *r = call->r;
-    apr_status_t rv = APR_SUCCESS;
-    int i;
-
-    out->stale = 1;
-    for (i = 0; rv == APR_SUCCESS && out->stale && i < RENSEI_GRANT_TRIES;
-         i++) {
-        rv = made(out, call, i > 0);
-        if (rv == APR_SUCCESS) {
-            rv = token_group_record(token_conf(r->server)->group, out, r,
-                                    &call->err);
-        }
-        if (rv == APR_SUCCESS && out->stale) {
-            /* It changed elsewhere, and we were not told yet. */
-            token_changed(out->client);
-        }
-    }
-    return rv == APR_SUCCESS && out->stale ? rensei_grant_unsettled(&call->err)
-                                           : rv;
+    return rv == APR_SUCCESS
+               ? rensei_grant_token(out, call->store, &call->issuer, &req,
+                                    &call->actor, record, call, call->r->pool,
+                                    &call->err)
+               : rv;
 }
 
 static int reply(request_rec *r, const rensei_token_t *token)

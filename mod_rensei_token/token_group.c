@@ -79,23 +79,15 @@ static apr_status_t members_record(waiting_t *const *members, int n,
 /* The queue is looked at when the transaction has begun, not before: while
  * this one waited for another process's to end, more have come. */
 static int group_record(waiting_t **members, token_group_t *group,
-                        apr_status_t *rv, request_rec *r, apr_pool_t *p,
+                        apr_status_t *rv, rensei_store_t *st, apr_pool_t *p,
                         rensei_err_t *err)
 {
-    rensei_http_store_t *handle = NULL;
-    rensei_store_t *st;
     int n;
 
-    *rv = rensei_http_store_open(&handle, &st, r->server, p, err);
-    if (*rv == APR_SUCCESS) {
-        *rv = rensei_store_begin(st, p, err);
-    }
+    *rv = rensei_store_begin(st, p, err);
     n = group_take(members, group);
     if (*rv == APR_SUCCESS) {
         *rv = members_record(members, n, st, p, err);
-    }
-    if (handle) {
-        rensei_http_store_close(handle);
     }
     return n;
 }
@@ -137,7 +129,8 @@ static void group_end(waiting_t *const *members, int n, apr_status_t rv,
     }
 }
 
-static void group_lead(token_group_t *group, request_rec *r)
+static void group_lead(token_group_t *group, rensei_http_store_t *handle,
+                       rensei_store_t *st, apr_pool_t *pool)
 {
     waiting_t *members[GROUP_MAX];
     rensei_err_t err = {0};
@@ -145,8 +138,9 @@ static void group_lead(token_group_t *group, request_rec *r)
     apr_pool_t *p;
     int n;
 
-    apr_pool_create(&p, r->pool);
-    n = group_record(members, group, &rv, r, p, &err);
+    apr_pool_create(&p, pool);
+    n = group_record(members, group, &rv, st, p, &err);
+    rensei_http_store_close(handle);
     /* first, so that the next group is on its way meanwhile */
     lead_pass(group);
     group_end(members, n, rv, &err);
@@ -173,25 +167,46 @@ static void wake_await(waiting_t *me)
     }
 }
 
+static void wait_or_lead(waiting_t *me, token_group_t *group,
+                         rensei_http_store_t *handle, rensei_store_t *st,
+                         apr_pool_t *p)
+{
+    int leads;
+
+    sem_init(&me->woken, 0, 0);
+    leads = join(group, me);
+    if (!leads) {
+        wake_await(me);
+        leads = me->state == LEADS;
+    }
+    if (leads) {
+        /* it is the first in the queue, and so in its own group */
+        group_lead(group, handle, st, p);
+        wake_await(me);
+    }
+    sem_destroy(&me->woken);
+}
+
+/* Each has a place among those who wait for the store, not the leader alone:
+ * a store that hangs keeps all of them waiting. */
 apr_status_t token_group_record(token_group_t *group,
                                 rensei_issuance_t *issuance, request_rec *r,
                                 rensei_err_t *err)
 {
     waiting_t me = {.issuance = issuance, .state = WAITS};
-    int leads;
+    rensei_http_store_t *handle;
+    rensei_store_t *st;
+    apr_status_t rv =
+        rensei_http_store_open(&handle, &st, r->server, r->pool, err);
 
-    sem_init(&me.woken, 0, 0);
-    leads = join(group, &me);
-    if (!leads) {
-        wake_await(&me);
-        leads = me.state == LEADS;
+    if (rv == APR_SUCCESS) {
+        rv = rensei_http_store_enter(handle, err);
     }
-    if (leads) {
-        /* it is the first in the queue, and so in its own group */
-        group_lead(group, r);
-        wake_await(&me);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    sem_destroy(&me.woken);
+    wait_or_lead(&me, group, handle, st, r->pool);
+    rensei_http_store_close(handle);
     if (me.rv != APR_SUCCESS) {
         rensei_err_set(err, me.code,
                        "The store is not available at the moment.");

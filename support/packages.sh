@@ -2,7 +2,7 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 #
 # packages.sh [--install] [--stamp FILE] PURPOSE...
-# (PURPOSE: build, run, test, bench, lint)
+# (PURPOSE: build, run, test, bench, lint, fuzz, coverage, valgrind)
 #
 # Are the Debian packages there that building, running or testing takes? With
 # --install the missing ones are installed, where that is possible without a
@@ -25,6 +25,9 @@ packages_of() {
         libapache2-mod-oauth2 ;;
     bench) echo wrk valgrind python3 util-linux libapache2-mod-auth-openidc \
         libapache2-mod-oauth2 nginx-light glewlwyd nodejs npm ;;
+    fuzz) echo clang llvm libclang-rt-14-dev ;;
+    coverage) echo gcovr ;;
+    valgrind) echo valgrind ;;
     lint) echo clang-format clang-tidy cppcheck shellcheck ;;
     *) echo "packages.sh: no purpose is called $1" >&2
         exit 2 ;;

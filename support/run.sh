@@ -309,10 +309,15 @@ run() {
     if is_running; then
         fail "it runs already (pid $pid). Stop it with: $stop_line"
     fi
+    # Before there is anything to stop: who is told to end in between would
+    # leave a server behind that nobody waits for.
+    child='' ended=''
+    trap 'ended=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' \
+        INT TERM HUP
     (serve -DFOREGROUND) &
     child=$!
+    [ -z "$ended" ] || kill -TERM "$child" 2>/dev/null || :
     (wait_while "$child" && print_where "Ctrl-C") &
-    trap 'kill -TERM "$child" 2>/dev/null' INT TERM HUP
     rc=0
     while wait "$child" || rc=$?; kill -0 "$child" 2>/dev/null; do :; done
     # Over 128 it was a signal.

@@ -43,6 +43,30 @@ for m in rensei_auth rensei_token rensei_admin; do
         echo "mod_$m.so does not export ${m}_module"
 done | check 'a module exports its record alone'
 
+# What each of them takes from an attacker who has found a fault is lost
+# without a word when a flag is: a CFLAGS of the packager's own, a new linker.
+# hardened FILE: what is not as it should be, a line each.
+hardened() {
+    dynamic=$(readelf -dW "$1")
+    segments=$(readelf -lW "$1")
+    symbols=$(readelf -sW --dyn-syms "$1")
+    echo "$segments" | grep -q GNU_RELRO || echo "$1: no RELRO"
+    echo "$dynamic" | grep -q 'BIND_NOW\|FLAGS_1.*NOW' || echo "$1: binds lazily, so RELRO is not full"
+    echo "$segments" | grep 'GNU_STACK' | grep -q 'RWE' && echo "$1: its stack can be executed"
+    echo "$segments" | grep -q 'LOAD.* RWE ' && echo "$1: a segment can be written and executed"
+    echo "$dynamic" | grep -q 'TEXTREL' && echo "$1: its code is written to when it is loaded"
+    echo "$dynamic" | grep -q 'RPATH\|RUNPATH' && echo "$1: looks for libraries in a folder of its own"
+    echo "$symbols" | grep -q '__stack_chk_fail' || echo "$1: no stack protector"
+    echo "$symbols" | grep -q '__[a-z]*_chk@' || echo "$1: no _FORTIFY_SOURCE"
+    readelf -hW "$1" | grep -q 'Type:.*DYN' || echo "$1: not position independent"
+}
+# What the sanitizers made has checks of its own, and none of these.
+if ! nm -D "$build/mod_rensei_auth.so" | grep -q __asan; then
+    for f in "$build/mod_rensei_auth.so" "$build/mod_rensei_token.so" "$build/mod_rensei_admin.so" "$build/renseictl"; do
+        hardened "$f"
+    done
+fi | check 'the modules and the tool are hardened'
+
 # A directive that nobody can find, or that the sample configuration forgot.
 directives=$(grep -hoE '"Rensei[A-Za-z]+"' lib/*.h mod_rensei_*/*.[ch] | tr -d '"' | sort -u)
 for d in $directives; do
@@ -95,6 +119,12 @@ for v in $(seq 1 $((now - 1))); do
         [ -s "$f" ] || echo "$f is not there: make it with tests/fixtures/make.py of that version"
     done
 done | check 'each earlier version of the schema has its fixture'
+
+# A replay of nothing is no test.
+sed -n 's/^TARGET(\(.*\))$/\1/p' tests/fuzz/targets.def | while read -r t; do
+    [ -f "tests/fuzz/fuzz_$t.c" ] || echo "tests/fuzz/fuzz_$t.c is not there"
+    [ -n "$(ls "tests/fuzz/corpus/$t" 2>/dev/null)" ] || echo "tests/fuzz/corpus/$t has no input"
+done | check 'each fuzz target has its inputs'
 
 # What is on a machine of ours is on no one else's.
 git grep -nE '(^|[^a-z])/(work|farm)/|/root/|TODO|FIXME|\bXXX\b' -- . ':!tests/guards/run.sh' ':!LICENSE' ':!tests/e2e/node/package-lock.json' |

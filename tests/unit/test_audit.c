@@ -17,8 +17,8 @@ static void append(const char *org, const char *event, const char *target)
     rensei_store_t *st = test_store();
 
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(rensei_audit_append(st, event, org, &test_actor, target, NULL,
-                                     test_pool, &err),
+    ck_assert_ok(rensei_audit_append(st, event, org, &test_actor, target,
+                                     test_json("{}"), test_pool, &err),
                  err);
     ck_assert_ok(rensei_store_commit(st, test_pool, &err), err);
 }
@@ -63,7 +63,7 @@ START_TEST(numbers_have_no_gaps)
     append("org_1", "e", NULL);
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
     ck_assert_ok(rensei_audit_append(st, "dropped", "org_1", &test_actor, NULL,
-                                     NULL, test_pool, &err),
+                                     test_json("{}"), test_pool, &err),
                  err);
     rensei_store_rollback(st);
     append("org_2", "e", NULL);
@@ -88,8 +88,8 @@ static void append_in_child(int n)
     }
     for (i = 0; i < n; i++) {
         if (rensei_store_begin(st, p, &e) != APR_SUCCESS ||
-            rensei_audit_append(st, "e", "org_1", &test_actor, NULL, NULL, p,
-                                &e) != APR_SUCCESS ||
+            rensei_audit_append(st, "e", "org_1", &test_actor, NULL,
+                                test_json("{}"), p, &e) != APR_SUCCESS ||
             rensei_store_commit(st, p, &e) != APR_SUCCESS) {
             _exit(1);
         }
@@ -310,8 +310,8 @@ START_TEST(hostile_texts)
         actor.id = actor.request_id = test_sql_attacks[i];
         ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
         ck_assert_ok(rensei_audit_append(st, "e", "org_1", &actor,
-                                         test_sql_attacks[i], NULL, test_pool,
-                                         &err),
+                                         test_sql_attacks[i], test_json("{}"),
+                                         test_pool, &err),
                      err);
         ck_assert_ok(rensei_store_commit(st, test_pool, &err), err);
         ck_assert_str_eq(test_last_event("org_1").target, test_sql_attacks[i]);
@@ -321,8 +321,8 @@ START_TEST(hostile_texts)
     }
     actor.id = "\xff\xfe";
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(rensei_audit_append(st, "e", "org_1", &actor, "\xc3", NULL,
-                                     test_pool, &err),
+    ck_assert_ok(rensei_audit_append(st, "e", "org_1", &actor, "\xc3",
+                                     test_json("{}"), test_pool, &err),
                  err);
     ck_assert_ok(rensei_store_commit(st, test_pool, &err), err);
     ev = test_last_event("org_1");

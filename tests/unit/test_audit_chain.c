@@ -14,8 +14,8 @@ static void append(const char *org, const char *event)
     rensei_store_t *st = test_store();
 
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(rensei_audit_append(st, event, org, &test_actor, "t", NULL,
-                                     test_pool, &err),
+    ck_assert_ok(rensei_audit_append(st, event, org, &test_actor, "t",
+                                     test_json("{}"), test_pool, &err),
                  err);
     ck_assert_ok(rensei_store_commit(st, test_pool, &err), err);
 }
@@ -316,8 +316,10 @@ START_TEST(chain_over_many_pages)
     int i;
 
     for (i = 0; i < N; i++) {
-        entry[i] = (rensei_audit_entry_t){
-            .event = "e", .org = "org_1", .actor = &test_actor};
+        entry[i] = (rensei_audit_entry_t){.event = "e",
+                                          .org = "org_1",
+                                          .actor = &test_actor,
+                                          .details_text = "{}"};
     }
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
     ck_assert_ok(rensei_audit_append_all(st, entry, N, test_pool, &err), err);
@@ -447,11 +449,11 @@ START_TEST(events_of_several_organisations_at_once)
 {
     rensei_store_t *st = test_store();
     const rensei_audit_entry_t entry[] = {
-        {.event = "a", .org = "org_2", .actor = &test_actor},
-        {.event = "b", .org = "org_1", .actor = &test_actor},
-        {.event = "c", .org = "org_2", .actor = &test_actor},
-        {.event = "d", .org = "", .actor = &test_actor},
-        {.event = "e", .org = "org_1", .actor = &test_actor}};
+        {"a", "org_2", &test_actor, .details_text = "{}"},
+        {"b", "org_1", &test_actor, .details_text = "{}"},
+        {"c", "org_2", &test_actor, .details_text = "{}"},
+        {"d", "", &test_actor, .details_text = "{}"},
+        {"e", "org_1", &test_actor, .details_text = "{}"}};
 
     append("org_1", "first");
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
@@ -467,12 +469,44 @@ START_TEST(events_of_several_organisations_at_once)
 }
 END_TEST
 
+/* They go into statements of several sizes: none is left out, nor there twice,
+ * nor in another's place. */
+START_TEST(any_number_of_events_at_once)
+{
+    enum { MOST = 35 };
+    rensei_store_t *st = test_store();
+    rensei_audit_entry_t entry[MOST];
+    const char *wanted = "";
+    int i, n, all = 0;
+
+    for (n = 1; n <= MOST; n++) {
+        for (i = 0; i < n; i++) {
+            const char *name = apr_psprintf(test_pool, "%d of %d", i, n);
+
+            entry[i] = (rensei_audit_entry_t){name, "org_1", &test_actor, name,
+                                              .details_text = "{}"};
+            wanted =
+                apr_pstrcat(test_pool, wanted, all++ ? "\n" : "", name, NULL);
+        }
+        ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
+        ck_assert_ok(rensei_audit_append_all(st, entry, n, test_pool, &err),
+                     err);
+        ck_assert_ok(rensei_store_commit(st, test_pool, &err), err);
+    }
+    ck_assert_str_eq(test_sql_lines("SELECT event FROM rensei_audit WHERE "
+                                    "event = target ORDER BY seq",
+                                    0),
+                     wanted);
+    assert_intact("org_1", all);
+}
+END_TEST
+
 START_TEST(an_event_needs_a_transaction)
 {
     rensei_store_t *st = test_store();
 
     ck_assert_int_ne(rensei_audit_append(st, "e", "org_1", &test_actor, NULL,
-                                         NULL, test_pool, &err),
+                                         test_json("{}"), test_pool, &err),
                      APR_SUCCESS);
     ck_assert_int_eq(err.code, RENSEI_E_INTERNAL);
     ck_assert_int_eq(test_sql_count("rensei_audit"), 0);
@@ -505,11 +539,11 @@ START_TEST(witness_is_told_after_commit)
     rensei_store_witness(st, witness, &times);
     apr_pool_create(&sub, test_pool);
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(
-        rensei_audit_append(st, "a", "org_1", &actor, "t", NULL, sub, &err),
-        err);
-    ck_assert_ok(rensei_audit_append(st, "b", "org_1", &test_actor, NULL, NULL,
-                                     sub, &err),
+    ck_assert_ok(rensei_audit_append(st, "a", "org_1", &actor, "t",
+                                     test_json("{}"), sub, &err),
+                 err);
+    ck_assert_ok(rensei_audit_append(st, "b", "org_1", &test_actor, NULL,
+                                     test_json("{}"), sub, &err),
                  err);
     apr_pool_destroy(sub);
     memset(id, 'x', sizeof(id) - 1);
@@ -537,26 +571,26 @@ START_TEST(witness_is_never_told_of_what_was_rolled_back)
     seen = "";
     rensei_store_witness(st, witness, &times);
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(rensei_audit_append(st, "a", "org_1", &test_actor, NULL, NULL,
-                                     test_pool, &err),
+    ck_assert_ok(rensei_audit_append(st, "a", "org_1", &test_actor, NULL,
+                                     test_json("{}"), test_pool, &err),
                  err);
     rensei_store_rollback(st);
     apr_pool_create(&sub, test_pool);
     ck_assert_ok(rensei_store_begin(st, sub, &err), err);
-    ck_assert_ok(rensei_audit_append(st, "b", "org_1", &test_actor, NULL, NULL,
-                                     sub, &err),
+    ck_assert_ok(rensei_audit_append(st, "b", "org_1", &test_actor, NULL,
+                                     test_json("{}"), sub, &err),
                  err);
     apr_pool_destroy(sub); /* abandoned */
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(rensei_audit_append(st, "c", "org_1", &test_actor, NULL, NULL,
-                                     test_pool, &err),
+    ck_assert_ok(rensei_audit_append(st, "c", "org_1", &test_actor, NULL,
+                                     test_json("{}"), test_pool, &err),
                  err);
     ck_assert_int_ne(rensei_store_end(st, APR_EGENERAL, test_pool, &err),
                      APR_SUCCESS);
     /* a COMMIT that fails: the same number twice */
     ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
-    ck_assert_ok(rensei_audit_append(st, "f", "org_1", &test_actor, NULL, NULL,
-                                     test_pool, &err),
+    ck_assert_ok(rensei_audit_append(st, "f", "org_1", &test_actor, NULL,
+                                     test_json("{}"), test_pool, &err),
                  err);
     ck_assert_int_ne(rensei_store_exec(NULL, st, RENSEI_SQL_AUDIT_INSERT, twice,
                                        test_pool, &err),
@@ -773,6 +807,22 @@ START_TEST(every_trail_is_listed)
 }
 END_TEST
 
+/* Of several events one cannot be made: there are none. */
+START_TEST(all_of_them_or_none)
+{
+    rensei_store_t *st = test_store();
+    const rensei_audit_entry_t entry[] = {
+        {"a", "org_1", &test_actor, .details_text = NULL},
+        {"b", "org_2", &test_actor, .details_text = "{}"}};
+
+    ck_assert_ok(rensei_store_begin(st, test_pool, &err), err);
+    ck_assert_err(rensei_audit_append_all(st, entry, 2, test_pool, &err), err,
+                  RENSEI_E_UNAVAILABLE);
+    rensei_store_rollback(st);
+    ck_assert_int_eq(head_of("org_2").exists, 0);
+}
+END_TEST
+
 Suite *suite_audit_chain(void)
 {
     TCase *tc;
@@ -797,6 +847,8 @@ Suite *suite_audit_chain(void)
     tcase_add_test(tc, old_events_prove_nothing);
     tcase_add_test(tc, old_events_are_pruned_first);
     tcase_add_test(tc, events_of_several_organisations_at_once);
+    tcase_add_test(tc, any_number_of_events_at_once);
+    tcase_add_test(tc, all_of_them_or_none);
     tcase_add_test(tc, an_event_needs_a_transaction);
     tcase_add_test(tc, witness_is_told_after_commit);
     tcase_add_test(tc, witness_is_never_told_of_what_was_rolled_back);

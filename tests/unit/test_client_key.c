@@ -467,12 +467,12 @@ START_TEST(an_assertion_gets_a_token)
     begin_keyed();
     req.client_id = client.id;
     req.client_assertion = assertion_of(ring, client.id, ENDPOINT, "1");
-    ck_assert_ok(rensei_grant_token(&token, test_store(), &issuer, &req,
-                                    &test_actor, test_pool, &err),
+    ck_assert_ok(test_grant_token(&token, test_store(), &issuer, &req,
+                                  &test_actor, test_pool, &err),
                  err);
     ck_assert_str_eq(token.scope, "workers:read");
-    ck_assert_err(rensei_grant_token(&token, test_store(), &issuer, &req,
-                                     &test_actor, test_pool, &err),
+    ck_assert_err(test_grant_token(&token, test_store(), &issuer, &req,
+                                   &test_actor, test_pool, &err),
                   err, RENSEI_E_INVALID_CLIENT);
     ck_assert_int_eq(
         test_sql_count("rensei_audit WHERE event = 'm2m.token_issued'"), 1);

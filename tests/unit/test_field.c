@@ -50,6 +50,73 @@ START_TEST(texts_that_do_not)
 }
 END_TEST
 
+/* An owner of invisible characters satisfies RenseiRequireOwner, and nobody
+ * finds whom to ask. */
+START_TEST(texts_that_cannot_be_seen)
+{
+    static const char *const nothing[] = {
+        "\xe2\x80\x8b",             /* U+200B zero width space */
+        "\xc2\xa0",                 /* U+00A0 no-break space */
+        "\xc2\xad\xe2\x80\x8d",     /* soft hyphen, U+200D joiner */
+        "\xef\xbb\xbf",             /* U+FEFF */
+        "\xe3\x80\x80\xe3\x85\xa4", /* U+3000, U+3164 Hangul filler */
+        "\xe2\xa0\x80",             /* U+2800 Braille blank */
+        "\xf3\xa0\x81\x81",         /* U+E0041 a tag */
+        "\xef\xb8\x8f",
+        "\xe2\x80\x8e",
+        "\xe2\x81\xa0",
+        NULL};
+    /* beside something else they have a use: Persian, families of emoji */
+    static const char *const good[] = {
+        "\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xb1",
+        "a\xc2\xa0"
+        "b",
+        "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb",
+        "\xf4\x8f\xbf\xbd",
+        "\xdf\xbf",
+        NULL};
+    int i;
+
+    for (i = 0; nothing[i]; i++) {
+        ck_assert_field(
+            rensei_field_text("owner", nothing[i], 40, 1, test_pool, &err), err,
+            "owner");
+        ck_assert_str_eq(err.text,
+                         "owner must have a character that can be seen.");
+    }
+    for (i = 0; good[i]; i++) {
+        ck_assert_ok(
+            rensei_field_text("owner", good[i], 40, 0, test_pool, &err), err);
+    }
+}
+END_TEST
+
+/* A name that a list, or the line of a log, shows as another. */
+START_TEST(texts_in_disguise)
+{
+    static const char *const bad[] = {"nimda\xe2\x80\xae",
+                                      "a\xe2\x80\xaa"
+                                      "b",
+                                      "a\xe2\x81\xa6"
+                                      "b",
+                                      "a\xe2\x81\xa9"
+                                      "b",
+                                      "a\xe2\x80\xa8"
+                                      "b",
+                                      "a\xe2\x80\xa9"
+                                      "b",
+                                      NULL};
+    int i;
+
+    for (i = 0; bad[i]; i++) {
+        ck_assert_field(
+            rensei_field_text("name", bad[i], 40, 1, test_pool, &err), err,
+            "name");
+        ck_assert_str_eq(err.text, "name must not have control characters.");
+    }
+}
+END_TEST
+
 START_TEST(filters)
 {
     char *longest = apr_pcalloc(test_pool, 1002);
@@ -245,6 +312,8 @@ Suite *suite_field(void)
 
     tcase_add_test(tc, texts_that_pass);
     tcase_add_test(tc, texts_that_do_not);
+    tcase_add_test(tc, texts_that_cannot_be_seen);
+    tcase_add_test(tc, texts_in_disguise);
     tcase_add_test(tc, filters);
     tcase_add_test(tc, scope_filter);
     tcase_add_test(tc, unknown_members);

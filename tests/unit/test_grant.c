@@ -36,8 +36,8 @@ static void begin_as(const char *scopes)
 static apr_status_t ask(const rensei_token_request_t *req)
 {
     memset(&token, 0, sizeof(token));
-    return rensei_grant_token(&token, test_store(), &issuer, req, &test_actor,
-                              test_pool, &err);
+    return test_grant_token(&token, test_store(), &issuer, req, &test_actor,
+                            test_pool, &err);
 }
 
 static apr_status_t grant(const char *scope)
@@ -154,6 +154,7 @@ START_TEST(what_is_stale_is_not_recorded)
         made[i].org = org.id;
         made[i].client_version = clients[i].updated_at;
         made[i].actor = test_actor;
+        made[i].details = "{}";
         list[i] = &made[i];
     }
     made[0].client_version--;
@@ -191,6 +192,7 @@ START_TEST(many_are_recorded_together)
         made[i].org = org.id;
         made[i].client_version = clients[i % 37].updated_at;
         made[i].actor = test_actor;
+        made[i].details = "{}";
         made[i].stale = 1;
         list[i] = &made[i];
     }
@@ -202,6 +204,68 @@ START_TEST(many_are_recorded_together)
         ck_assert_int_eq(made[i].stale, 0);
     }
     ck_assert_int_eq(tokens_issued(), 40);
+}
+END_TEST
+
+/* What is known of a client by memory counts while nothing has changed in the
+ * store since then, whatever it is that has changed. */
+START_TEST(what_is_remembered_counts_until_something_changes)
+{
+    rensei_issuance_t made = {.recalled = 1};
+    rensei_issuance_t *list[] = {&made};
+    rensei_client_t other;
+    int i;
+
+    begin_as("");
+    other = test_client(&org, "c", "sessions:read", &secret);
+    made.client = client.id;
+    made.org = org.id;
+    made.client_version = client.updated_at - 1;
+    made.actor = test_actor;
+    made.details = "{}";
+    ck_assert_ok(
+        rensei_store_sequence(&made.as_of, test_store(), test_pool, &err), err);
+    for (i = 0; i < 2; i++) {
+        ck_assert_ok(rensei_store_begin(test_store(), test_pool, &err), err);
+        ck_assert_ok(
+            rensei_issuance_record(test_store(), list, 1, test_pool, &err),
+            err);
+        ck_assert_ok(rensei_store_commit(test_store(), test_pool, &err), err);
+        ck_assert_int_eq(made.stale, i);
+        ck_assert_int_eq(tokens_issued(), 1);
+        ck_assert_ok(rensei_client_revoke(&other, test_store(), org.id,
+                                          other.id, NULL, &test_actor,
+                                          test_pool, &err),
+                     err);
+    }
+}
+END_TEST
+
+static apr_status_t never_recorded(void *baton, rensei_issuance_t *made,
+                                   rensei_err_t *e)
+{
+    int *calls = baton;
+
+    (*calls)++;
+    made->stale = 1;
+    return APR_SUCCESS;
+}
+
+START_TEST(a_client_that_is_changed_again_and_again)
+{
+    rensei_token_request_t req = {.grant_type = "client_credentials"};
+    rensei_issuance_t made = {.stale = 0};
+    int calls = 0;
+
+    begin_as("");
+    req.client_id = client.id;
+    req.client_secret = secret;
+    ck_assert_err(rensei_grant_token(&made, test_store(), &issuer, &req,
+                                     &test_actor, never_recorded, &calls,
+                                     test_pool, &err),
+                  err, RENSEI_E_UNAVAILABLE);
+    ck_assert_int_eq(calls, 3);
+    ck_assert_int_eq(tokens_issued(), 0);
 }
 END_TEST
 
@@ -314,6 +378,19 @@ START_TEST(lifetimes)
 }
 END_TEST
 
+/* expires_in 0: a token that is over when it comes. */
+START_TEST(the_last_second)
+{
+    begin_as("");
+    client_set("{\"expiresAt\":\"2026-01-31T12:00:00.900Z\"}");
+    ck_assert_err(grant(NULL), err, RENSEI_E_INVALID_CLIENT);
+    ck_assert_str_eq(err.text, "The client id or secret is not valid.");
+    client_set("{\"expiresAt\":\"2026-01-31T12:00:01.100Z\"}");
+    ck_assert_ok(grant(NULL), err);
+    ck_assert_int_eq(token.expires_in, 1);
+}
+END_TEST
+
 START_TEST(workspace_claim)
 {
     rensei_client_spec_t spec = {0};
@@ -404,8 +481,8 @@ START_TEST(revoked_in_between)
     ck_assert_ok(rensei_store_open(&st, test_store_driver(),
                                    test_store_params(), &sys, test_pool, &err),
                  err);
-    ck_assert_err(rensei_grant_token(&token, st, &issuer, &req, &test_actor,
-                                     test_pool, &err),
+    ck_assert_err(test_grant_token(&token, st, &issuer, &req, &test_actor,
+                                   test_pool, &err),
                   err, RENSEI_E_INVALID_CLIENT);
     ck_assert_int_gt(calls, 0);
     ck_assert_ptr_null(token.access_token);
@@ -451,12 +528,15 @@ Suite *suite_grant(void)
     tcase_add_test(tc, one_event_each);
     tcase_add_test(tc, what_is_stale_is_not_recorded);
     tcase_add_test(tc, many_are_recorded_together);
+    tcase_add_test(tc, what_is_remembered_counts_until_something_changes);
+    tcase_add_test(tc, a_client_that_is_changed_again_and_again);
     tcase_add_test(tc, each_token_is_another);
     tcase_add_test(tc, scopes_narrow);
     tcase_add_test(tc, scopes_never_widen);
     tcase_add_test(tc, star_gives_its_vocabulary);
     tcase_add_test(tc, no_scopes_is_a_token_without);
     tcase_add_test(tc, lifetimes);
+    tcase_add_test(tc, the_last_second);
     tcase_add_test(tc, workspace_claim);
     tcase_add_test(tc, requests_that_lack_something);
     tcase_add_test(tc, bad_credentials);

@@ -4,6 +4,9 @@
 #include "rensei_id.h"
 
 #include <apr_strings.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct {
     rensei_id_e type;
@@ -227,6 +230,96 @@ START_TEST(digest_matches)
 }
 END_TEST
 
+#define DRAWS 100
+
+/* 16 bytes of the machine's randomness, many times over; as text. */
+static void draw(char out[DRAWS][2 * 16 + 1])
+{
+    const rensei_sys_t *sys = rensei_sys_default();
+    unsigned char raw[16];
+    int i, k;
+
+    for (i = 0; i < DRAWS; i++) {
+        ck_assert_int_eq(sys->random(sys->baton, raw, sizeof(raw)),
+                         APR_SUCCESS);
+        for (k = 0; k < 16; k++) {
+            apr_snprintf(out[i] + 2 * k, 3, "%02x", raw[k]);
+        }
+    }
+}
+
+/* Bytes are drawn ahead. None may come twice: not in this process, nor in one
+ * that was forked from it while it had some left. */
+START_TEST(random_bytes_come_once)
+{
+    static char seen[2 * DRAWS][2 * 16 + 1];
+    char before[DRAWS][2 * 16 + 1];
+    int pipes[2], i, k;
+    size_t n;
+    FILE *from;
+    pid_t child;
+
+    draw(before);
+    ck_assert_int_eq(pipe(pipes), 0);
+    child = fork();
+    if (child == 0) {
+        draw(seen);
+        n = (size_t)write(pipes[1], seen, sizeof(before));
+        _exit(n == sizeof(before) ? 0 : 1);
+    }
+    ck_assert_int_gt(child, 0);
+    close(pipes[1]);
+    draw(seen);
+    from = fdopen(pipes[0], "r");
+    ck_assert_int_eq(fread(seen + DRAWS, sizeof(before), 1, from), 1);
+    fclose(from);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    for (i = 0; i < 2 * DRAWS; i++) {
+        for (k = 0; k < i; k++) {
+            ck_assert_str_ne(seen[i], seen[k]);
+        }
+        for (k = 0; k < DRAWS; k++) {
+            ck_assert_str_ne(seen[i], before[k]);
+        }
+    }
+}
+END_TEST
+
+/* The shortest of several: what else the machine does only adds to it. */
+static apr_time_t match_time(const char *stored, const char *secret,
+                             apr_size_t n)
+{
+    apr_time_t shortest = apr_time_from_sec(60);
+    int i;
+
+    for (i = 0; i < 20; i++) {
+        apr_time_t since = apr_time_now();
+
+        ck_assert(!rensei_digest_matches(stored, secret, n));
+        since = apr_time_now() - since;
+        shortest = since < shortest ? since : shortest;
+    }
+    return shortest;
+}
+
+/* The time of a refusal must not tell who is unknown: a digest is computed
+ * for nobody, too. Of a secret so long that its digest is nearly all of the
+ * time; without one it would take a ten-thousandth. */
+START_TEST(digest_for_nobody)
+{
+    const apr_size_t n = 2000000;
+    char *secret = memset(apr_palloc(test_pool, n), 'x', n);
+    char stored[RENSEI_DIGEST_LEN + 1];
+    apr_time_t known;
+
+    rensei_digest(stored, "another", 7);
+    known = match_time(stored, secret, n);
+    ck_assert_int_gt(known, 0);
+    ck_assert_int_gt(match_time(NULL, secret, n) * 5, known);
+    ck_assert_int_gt(match_time("", secret, n) * 5, known);
+}
+END_TEST
+
 Suite *suite_id(void)
 {
     TCase *tc;
@@ -237,9 +330,11 @@ Suite *suite_id(void)
     tcase_add_test(tc, id_bad);
     tcase_add_test(tc, id_safe);
     tcase_add_test(tc, no_randomness);
+    tcase_add_test(tc, random_bytes_come_once);
     tcase_add_test(tc, secret_form);
     tcase_add_test(tc, secret_wiped);
     tcase_add_test(tc, digest);
     tcase_add_test(tc, digest_matches);
+    tcase_add_test(tc, digest_for_nobody);
     return s;
 }

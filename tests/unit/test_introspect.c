@@ -41,8 +41,8 @@ static const char *issued(void)
                                   .client_secret = secret};
     rensei_token_t token;
 
-    ck_assert_ok(rensei_grant_token(&token, test_store(), &issuer, &req,
-                                    &test_actor, test_pool, &err),
+    ck_assert_ok(test_grant_token(&token, test_store(), &issuer, &req,
+                                  &test_actor, test_pool, &err),
                  err);
     return token.access_token;
 }

@@ -51,14 +51,14 @@ START_TEST(strings_as_jansson_writes_them)
 {
     static const char *const more[] = {"\xc3\xa4", "\xe2\x82\xac",
                                        "\xf0\x9f\x94\x91", "\\\\\"\"", "/"};
-    char text[4];
+    char text[8]; /* four characters are looked at together */
     const char *ours;
     json_t *tree;
     int c, at;
 
     for (c = 1; c < 0x80; c++) {
-        for (at = 0; at < 3; at++) {
-            memcpy(text, "abc", sizeof(text));
+        for (at = 0; at < 7; at++) {
+            memcpy(text, "abcdefg", sizeof(text));
             text[at] = (char)c;
             rensei_json_begin(&w, test_pool);
             rensei_json_put_text(&w, "s", text);

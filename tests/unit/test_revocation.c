@@ -73,8 +73,8 @@ static const char *issue(apr_int64_t *iat)
     rensei_jws_t jws;
     json_t *claims;
 
-    ck_assert_ok(rensei_grant_token(&token, test_store(), &iss, &req,
-                                    &test_actor, test_pool, &err),
+    ck_assert_ok(test_grant_token(&token, test_store(), &iss, &req, &test_actor,
+                                  test_pool, &err),
                  err);
     ck_assert_ok(rensei_jws_verify(&jws, token.access_token,
                                    strlen(token.access_token), ring, test_pool,

@@ -442,6 +442,26 @@ START_TEST(pem_encrypted)
 }
 END_TEST
 
+/* OpenSSL takes any 32 bytes for a public key of Ed25519. Under the point 1 a
+ * signature of zeros would be good for every message. */
+START_TEST(pem_ed25519_point)
+{
+    unsigned char x[32] = {1};
+    EVP_PKEY *pkey =
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, sizeof(x));
+
+    refuse(test_pem(pkey, 0), "no point");
+    EVP_PKEY_free(pkey);
+    x[0] = 2; /* on no curve */
+    pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, sizeof(x));
+    refuse(test_pem(pkey, 0), "no point");
+    EVP_PKEY_free(pkey);
+    ck_assert_int_eq(
+        rensei_ring_count(test_ring_of(test_pkey("ED25519"), 0, NULL, NULL)),
+        1);
+}
+END_TEST
+
 static const char *certificate(EVP_PKEY *pkey)
 {
     BIO *bio = BIO_new(BIO_s_mem());
@@ -800,6 +820,7 @@ static void add_pem_tests(Suite *s)
 
     tcase_add_test(tc, pem_forms);
     tcase_add_test(tc, pem_encrypted);
+    tcase_add_test(tc, pem_ed25519_point);
     tcase_add_test(tc, pem_not_one_key);
     tcase_add_test(tc, pem_damaged);
     tcase_add_test(tc, pem_kinds);

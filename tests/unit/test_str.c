@@ -22,11 +22,14 @@ START_TEST(int_parse_good)
         {"9223372036854775807", APR_INT64_MAX},
         {"-9223372036854775808", APR_INT64_MIN},
     };
+    char written[RENSEI_INT_LEN + 1];
     apr_int64_t value;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ck_assert_msg(parse(&value, rows[i].text), "%s", rows[i].text);
         ck_assert_msg(value == rows[i].value, "%s", rows[i].text);
+        written[rensei_int_write(written, value)] = '\0';
+        ck_assert_str_eq(written, rows[i].text);
     }
 }
 END_TEST
@@ -130,6 +133,26 @@ START_TEST(utf8_bad)
 }
 END_TEST
 
+/* Eight bytes are looked at together: whatever is wrong is seen at each place
+ * of them. */
+START_TEST(utf8_in_long_texts)
+{
+    char text[20];
+    size_t at;
+
+    for (at = 0; at < sizeof(text) - 1; at++) {
+        memset(text, 'a', sizeof(text));
+        ck_assert(rensei_utf8_valid(text, sizeof(text)));
+        text[at] = '\0';
+        ck_assert_msg(!rensei_utf8_valid(text, sizeof(text)), "NUL %zu", at);
+        text[at] = '\x80';
+        ck_assert_msg(!rensei_utf8_valid(text, sizeof(text)), "80 %zu", at);
+        memcpy(text + at, "\xc3\xa4", 2);
+        ck_assert_msg(rensei_utf8_valid(text, sizeof(text)), "c3 %zu", at);
+    }
+}
+END_TEST
+
 Suite *suite_str(void)
 {
     TCase *tc;
@@ -140,5 +163,6 @@ Suite *suite_str(void)
     tcase_add_test(tc, int_parse_bounds);
     tcase_add_test(tc, utf8_good);
     tcase_add_test(tc, utf8_bad);
+    tcase_add_test(tc, utf8_in_long_texts);
     return s;
 }

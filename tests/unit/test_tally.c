@@ -5,6 +5,8 @@
 
 #include <apr_strings.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define HERE ((const unsigned char *)"abcdefghijklmnop")
 #define THERE ((const unsigned char *)"ponmlkjihgfedcba")
@@ -197,6 +199,28 @@ START_TEST(idle_places_are_free_again)
 }
 END_TEST
 
+/* What a child counted is there when it has gone. */
+START_TEST(shared_with_children)
+{
+    rensei_tally_entry_t e[8];
+    int status = 1;
+    pid_t child;
+
+    begin(4096);
+    ck_assert(add(0, id_of(1), 10, HERE));
+    child = fork();
+    if (child == 0) {
+        add(0, id_of(2), 20, THERE);
+        _exit(!add(0, id_of(1), 30, THERE));
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(take(e, 8, 0), 2);
+    ck_assert_int_eq(e[0].count + e[1].count, 3);
+    ck_assert_int_eq(e[0].at + e[1].at, 50);
+}
+END_TEST
+
 #define THREADS 4
 #define EACH 100000
 #define IDS 200
@@ -242,12 +266,30 @@ static void take_all(apr_int64_t *taken)
     }
 }
 
-/* A taker who never rests, while places change hands all the time: each use
+/* Somebody who takes at the same time, and gives back what he took. */
+static void *returner_run(void *data)
+{
+    rensei_tally_entry_t e[IDS];
+    apr_size_t from;
+    int n;
+
+    while (__atomic_load_n(&adding, __ATOMIC_SEQ_CST) > 0) {
+        from = 0;
+        n = rensei_tally_take(e, IDS, &from, tally, 0);
+        while (n > 0) {
+            rensei_tally_return(tally, 0, &e[--n]);
+        }
+    }
+    return NULL;
+}
+
+/* Takers who never rest, while places change hands all the time: each use
  * counts once, and for its own id. */
-static void threads_run(int n)
+static void threads_run(int n, int returners)
 {
     adder_t *a = apr_pcalloc(test_pool, THREADS * sizeof(*a));
     apr_int64_t taken[IDS] = {0}, total = 0;
+    pthread_t returner;
     int i, t;
 
     begin(64);
@@ -260,8 +302,14 @@ static void threads_run(int n)
         a[t].ids = n;
         pthread_create(&a[t].thread, NULL, adder_run, &a[t]);
     }
+    if (returners) {
+        pthread_create(&returner, NULL, returner_run, NULL);
+    }
     while (__atomic_load_n(&adding, __ATOMIC_SEQ_CST) > 0) {
         take_all(taken);
+    }
+    if (returners) {
+        pthread_join(returner, NULL);
     }
     for (t = 0; t < THREADS; t++) {
         pthread_join(a[t].thread, NULL);
@@ -280,13 +328,20 @@ static void threads_run(int n)
 
 START_TEST(threads_that_share_an_id)
 {
-    threads_run(1);
+    threads_run(1, 0);
 }
 END_TEST
 
 START_TEST(threads_that_fight_for_places)
 {
-    threads_run(IDS);
+    threads_run(IDS, 0);
+}
+END_TEST
+
+/* Of one id, so that there is always a place to give it back to. */
+START_TEST(two_that_take)
+{
+    threads_run(1, 1);
 }
 END_TEST
 
@@ -304,7 +359,9 @@ Suite *suite_tally(void)
     tcase_add_test(tc, returned);
     tcase_add_test(tc, crowded);
     tcase_add_test(tc, idle_places_are_free_again);
+    tcase_add_test(tc, shared_with_children);
     tcase_add_test(tc, threads_that_share_an_id);
     tcase_add_test(tc, threads_that_fight_for_places);
+    tcase_add_test(tc, two_that_take);
     return s;
 }

@@ -71,8 +71,8 @@ static apr_status_t grant_for(const char *const *resources)
                                   .resources = resources};
 
     memset(&token, 0, sizeof(token));
-    return rensei_grant_token(&token, test_store(), &issuer, &req, &test_actor,
-                              test_pool, &err);
+    return test_grant_token(&token, test_store(), &issuer, &req, &test_actor,
+                            test_pool, &err);
 }
 
 /* The resources asked for, and NULL. */

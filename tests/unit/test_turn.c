@@ -79,6 +79,22 @@ START_TEST(the_holder_died)
 }
 END_TEST
 
+/* Its holder's process id is somebody else's by now, who is alive, and will
+ * never give it back. */
+START_TEST(the_holders_name_is_anothers)
+{
+    begin();
+    ck_assert_int_eq(rensei_turn_take(0), 1);
+    ck_assert_int_eq(rensei_turn_take(apr_time_from_msec(250)), 0);
+    shared->since -= apr_time_from_sec(31);
+    ck_assert_int_eq(rensei_turn_take(LONG), 1);
+    ck_assert_int_eq(rensei_turn_take(apr_time_from_msec(250)), 0);
+    rensei_turn_give();
+    ck_assert_int_eq(rensei_turn_take(0), 1);
+    rensei_turn_give();
+}
+END_TEST
+
 /* Two that thought they had it gave it back: it is still one. */
 START_TEST(given_twice)
 {
@@ -101,6 +117,7 @@ Suite *suite_turn(void)
     tcase_add_test(tc, one_at_a_time);
     tcase_add_test(tc, across_processes);
     tcase_add_test(tc, the_holder_died);
+    tcase_add_test(tc, the_holders_name_is_anothers);
     tcase_add_test(tc, given_twice);
     return s;
 }

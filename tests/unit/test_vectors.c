@@ -256,6 +256,45 @@ START_TEST(rfc7520_4_4)
 }
 END_TEST
 
+/* Without its payload, as JSON, with half of its header unsigned, under two
+ * signatures of which one is good: a token has one form, the compact one. */
+START_TEST(rfc7520_4_5_to_8)
+{
+    static const char *const names[] = {
+        "cookbook/jws/4_5.signature_with_detached_content.json",
+        "cookbook/jws/4_6.protecting_specific_header_fields.json",
+        "cookbook/jws/4_7.protecting_content_only.json",
+        "cookbook/jws/4_8.multiple_signatures.json"};
+    const char *token, *payload, *form;
+    const json_t *key, *ignored;
+    size_t i;
+    int refused = 0;
+
+    if (!cookbook("cookbook/jws/4_4.hmac-sha2_integrity_protection.json", &key,
+                  &token, &payload)) {
+        return;
+    }
+    for (i = 0; i < 4; i++) {
+        json_t *v = cookbook(names[i], &ignored, &token, &payload);
+        json_t *value;
+
+        json_object_foreach(json_object_get(v, "output"), form, value)
+        {
+            char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+            ck_refused(ring_of(key),
+                       json_is_string(value) ? json_string_value(value) : text);
+            free(text);
+            refused++;
+        }
+    }
+    ck_assert_int_eq(refused, 8);
+    /* the control: the same key and payload in the compact form */
+    ck_assert(cookbook("cookbook/jws/4_4.hmac-sha2_integrity_protection.json",
+                       &key, &token, &payload));
+    ck_taken(ring_of(key), token, payload);
+}
+END_TEST
+
 /* Where json_web_signature_test.json says one thing and we do another. */
 static const struct {
     int id;
@@ -461,6 +500,7 @@ Suite *suite_vectors(void)
     tcase_add_test(tc, rfc7520_4_1);
     tcase_add_test(tc, rfc7520_4_2_and_3);
     tcase_add_test(tc, rfc7520_4_4);
+    tcase_add_test(tc, rfc7520_4_5_to_8);
     tcase_add_test(tc, wycheproof_signatures);
     tcase_add_test(tc, wycheproof_keys);
     return s;

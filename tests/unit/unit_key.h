@@ -12,9 +12,13 @@
 
 #include <openssl/evp.h>
 
-/** A fresh key: "RSA" (2048 bits), "RSA-1024", "P-256", "secp256k1",
- * "ED25519" and whatever else OpenSSL knows by name. It goes with the test's
- * pool. */
+/** Before all tests: finds the keys that take long. And after them. */
+void test_keys_prepare(void);
+void test_keys_end(void);
+
+/** A key that this test does not have yet: "RSA" (2048 bits), "RSA-1024",
+ * "P-256", "secp256k1", "ED25519" and whatever else OpenSSL knows by name. It
+ * goes with the test's pool. */
 EVP_PKEY *test_pkey(const char *kind);
 
 /** Its PEM text: PKCS#8, or the public half. */

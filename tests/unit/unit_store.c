@@ -301,3 +301,33 @@ rensei_event_t test_last_event(const char *org)
     ck_assert_int_eq(page.count, 1);
     return page.event[0];
 }
+
+static apr_status_t record_alone(void *baton, rensei_issuance_t *made,
+                                 rensei_err_t *err)
+{
+    rensei_store_t *st = baton;
+    apr_status_t rv = rensei_store_begin(st, test_pool, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = rensei_issuance_record(st, &made, 1, test_pool, err);
+        rv = rensei_store_end(st, rv, test_pool, err);
+    }
+    return rv;
+}
+
+apr_status_t test_grant_token(rensei_token_t *out, rensei_store_t *st,
+                              const rensei_issuer_t *iss,
+                              const rensei_token_request_t *req,
+                              const rensei_actor_t *actor, apr_pool_t *p,
+                              rensei_err_t *err)
+{
+    rensei_issuance_t made = {.stale = 1};
+    apr_status_t rv = rensei_grant_token(&made, st, iss, req, actor,
+                                         record_alone, st, p, err);
+
+    out->credential_expires_at = made.token.credential_expires_at;
+    if (rv == APR_SUCCESS) {
+        *out = made.token;
+    }
+    return rv;
+}

@@ -11,6 +11,7 @@
 #include "unit.h"
 #include "rensei_apikey.h"
 #include "rensei_client.h"
+#include "rensei_grant.h"
 #include "rensei_org.h"
 
 /** Do the tests run on PostgreSQL? */
@@ -72,5 +73,13 @@ extern const char *const test_sql_attacks[];
                       "%s: field %s, not %s", #call,                  \
                       (err).field ? (err).field : "none", (name));    \
     } while (0)
+
+/** rensei_grant_token, each token recorded in a transaction of its own.
+ * @param out set only where there is a token, but for when its client ends */
+apr_status_t test_grant_token(rensei_token_t *out, rensei_store_t *st,
+                              const rensei_issuer_t *iss,
+                              const rensei_token_request_t *req,
+                              const rensei_actor_t *actor, apr_pool_t *p,
+                              rensei_err_t *err);
 
 #endif
