@@ -6,8 +6,13 @@
 RENSEI_BUILD says where the modules and renseictl are (default: build/),
 RENSEI_E2E_STORE which kind of store is under test: sqlite (the default) or
 pgsql. A test runs over each of them, unless it is marked only(kind, "why"):
-what has nothing to do with the store runs once, over sqlite."""
+what has nothing to do with the store runs once, over sqlite.
 
+RENSEI_E2E_SHARED is a folder, empty at first, of several such runs at the same
+time that share the work: whoever comes first to a file does all of it."""
+
+import functools
+import os
 import sys
 
 sys.dont_write_bytecode = True
@@ -38,6 +43,23 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(
         items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@functools.lru_cache(maxsize=None)
+def _is_mine(file):
+    shared = os.environ.get("RENSEI_E2E_SHARED")
+    if shared:
+        try:
+            os.mkdir(os.path.join(shared, os.path.basename(file)))
+        except FileExistsError:
+            return False
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    """True: nothing is left to do for it. Its file is another's."""
+    return None if _is_mine(str(item.path)) else True
 
 
 class Launcher:

@@ -8,8 +8,10 @@ import time
 
 import pytest
 
-from harness import conf, crowd, jwt, known_secrets, where
+from harness import conf, jwt, known_secrets, where
 from harness.admin import CLIENTS, NOBODY, Admin, invalid, lacks, now_ms
+from harness.crowd import Crowd
+from harness.pace import patient
 from harness.store import Client
 
 READ, WRITE = "sessions:read", "sessions:write"
@@ -131,10 +133,11 @@ def test_either_way_where_nothing_is_said(a, gate):
 def test_from_a_secret_to_a_key(a, gate):
     """A way without return: the secret ends at once, in every child."""
     client = a.client()
-    assert {ask(gate, client) for _ in range(crowd.SIZE)} == {200}
-    changed = patch(a, client, **BY_KEY)
-    assert changed["secretLast4"] is None
-    assert {ask(gate, client) for _ in range(crowd.SIZE)} == {401}
+    with Crowd(gate) as children:
+        assert children.each(lambda wire: ask(wire, client)) == {200}
+        changed = patch(a, client, **BY_KEY)
+        assert changed["secretLast4"] is None
+        assert children.each(lambda wire: ask(wire, client)) == {401}
     for method in ("client_secret_basic", "client_secret_post", None):
         invalid(a("PATCH", url(client), {"tokenEndpointAuthMethod": method,
                                          "jwks": None}),
@@ -260,10 +263,6 @@ def test_the_audit_trail_names_the_fields(a):
 YEAR_2096, ISO_2096 = 4_000_000_000_000, "2096-10-02T07:06:40Z"
 
 
-def sleep_until(ms):
-    time.sleep(max(0, ms / 1000 + 0.05 - time.time()))
-
-
 def rotate(admin, client, step, body=None):
     return admin("POST", url(client) + "/secrets/rotate" + step, body)
 
@@ -273,6 +272,13 @@ def shown(gate, client):
     may have seen it before."""
     pair = Client(client["clientId"], client["clientSecret"])
     return gate.get("/secret", basic=tuple(pair)).status
+
+
+def good_for(children, client):
+    """What each child says to the secret: (at the token endpoint, where it is
+    shown itself)."""
+    return children.each(lambda wire: (ask(wire, client),
+                                       shown(wire, client)))
 
 
 @pytest.mark.parametrize("value", [YEAR_2096, ISO_2096])
@@ -297,26 +303,27 @@ def test_a_new_secret_ends_in_the_future(a, gate, value):
                                 "secretExpiresAt": value}), "secretExpiresAt")
     # of one that is there it is a way to end it now, in every child
     client = a.client()
-    assert {ask(gate, client) for _ in range(crowd.SIZE)} == {200}
-    assert {shown(gate, client) for _ in range(crowd.SIZE)} == {200}
-    patch(a, client, secretExpiresAt=value)
-    assert {ask(gate, client) for _ in range(crowd.SIZE)} == {401}
-    assert {shown(gate, client) for _ in range(crowd.SIZE)} == {401}
+    with Crowd(gate) as children:
+        assert good_for(children, client) == {(200, 200)}
+        patch(a, client, secretExpiresAt=value)
+        assert good_for(children, client) == {(401, 401)}
 
 
 @pytest.mark.parametrize("way", ["create", "change"])
 def test_the_secret_ends_by_itself(a, gate, way):
-    ends = now_ms() + 2500
-    client = a.client(**{"secretExpiresAt": ends} if way == "create" else {})
-    if way == "change":
-        patch(a, client, secretExpiresAt=ends)
-    have = token(gate, client)
-    assert {ask(gate, client) for _ in range(crowd.SIZE)} == {200}
-    assert {shown(gate, client) for _ in range(crowd.SIZE)} == {200}
-    assert now_ms() < ends
-    sleep_until(ends)
-    assert {ask(gate, client) for _ in range(crowd.SIZE)} == {401}
-    assert {shown(gate, client) for _ in range(crowd.SIZE)} == {401}
+    def run(end):
+        client = a.client(**{"secretExpiresAt": end.ms}
+                          if way == "create" else {})
+        if way == "change":
+            patch(a, client, secretExpiresAt=end.ms)
+        have = token(gate, client)
+        assert good_for(children, client) == {(200, 200)}
+        end.not_yet()
+        end.wait()
+        assert good_for(children, client) == {(401, 401)}
+        return client, have, end.ms
+    with Crowd(gate) as children:
+        client, have, ends = patient(run)
     event = a.events(target=client["clientId"], event="m2m.auth_failed")[0]
     assert event["details"]["reason"] == "secret_expired"
     # the secret alone: not the client, nor the tokens that it has
@@ -406,25 +413,13 @@ def token(gate, client):
     return gate.token(Client(client["clientId"], client["clientSecret"]))
 
 
-class Crowd(crowd.Crowd):
-    """Connections to all children, each of which has just seen the tokens
-    and has them in its cache."""
-
-    def __init__(self, gate, *tokens):
-        super().__init__(gate, lambda wire: [wire.get(WHOAMI, token=one)
-                                             for one in tokens])
-
-    def statuses(self, one):
-        return self.each(lambda wire: wire.get(WHOAMI, token=one).status)
-
-
 def test_all_tokens_of_a_client_end_in_every_child(a, gate):
     client, other = a.client(), a.client()
     old = [token(gate, client) for _ in range(3)]
     theirs = token(gate, other)
     before = now_ms()
-    with Crowd(gate, *old, theirs) as children:
-        for one in old:
+    with Crowd(gate) as children:
+        for one in old + [theirs]:  # each has them in its cache
             assert children.statuses(one) == {200}
         at = revoke(a, client)
         for one in old:

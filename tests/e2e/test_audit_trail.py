@@ -17,6 +17,8 @@ import pytest
 
 from harness import conf, where
 from harness.admin import NOBODY, Admin
+from harness.crowd import Crowd
+from harness.pace import wait_for
 from harness.store import Client
 from harness.world import World
 
@@ -75,16 +77,24 @@ def b(gate, world):
     return Admin(gate, world.b.admin.token, world.b.id)
 
 
-@pytest.fixture
-def here(launch_here):
-    """A world, and a server, that a test may spoil."""
-    world = World(launch_here.store())
-    gate = launch_here.httpd(conf.API + ME,
-                             store=world.store, children=2)
-    world.gate = gate
+@pytest.fixture(scope="module")
+def unspoiled(launch):
+    """A world with trails, that nobody has spoiled."""
+    world = World(launch.store())
+    gate = launch.httpd(conf.API, store=world.store)
     for org in (world.a, world.b):
         for _ in range(4):
             gate.token(org.client(READ))
+    gate.stop()
+    return world
+
+
+@pytest.fixture
+def here(launch_here, unspoiled):
+    """A world like that, and a server, that a test may spoil."""
+    world = unspoiled.over(launch_here.kept(unspoiled.store.copy()))
+    world.gate = launch_here.httpd(conf.API + ME, store=world.store,
+                                   children=2)
     return world
 
 
@@ -119,7 +129,7 @@ def stranger(events):
 def busy(admin, gate, org):
     """Something of each kind that happens."""
     client = admin.client(name="nightly \u00e9\u20ac\U0001f511 \"q\" \\ /",
-                          owner="o\u2028o")
+                          owner="o\u2003o")
     gate.post("/api/oauth/token", form={
         "grant_type": "client_credentials", "client_id": client["clientId"],
         "client_secret": "m2ms_" + "0" * 64})
@@ -387,6 +397,7 @@ def test_export_to_a_full_disk_fails(world):
     assert done.returncode == 1 and "takes no more" in done.stderr
 
 
+@pytest.mark.skipif(where.SANITIZED, reason="a sanitizer keeps what is freed")
 def test_export_of_many_events_takes_little_memory(here):
     """An export that is built whole in memory ends with the machine."""
     wire = here.store.connect()
@@ -394,11 +405,11 @@ def test_export_of_many_events_takes_little_memory(here):
         INSERT INTO rensei_audit (org_id, seq, id, event, at, actor,
                                   actor_type, details, hash)
         WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n
-                                WHERE i < 200000)
+                                WHERE i < 60000)
         SELECT ?, i, 'evt_x', 'many', i, 'x', 't',
                '{"reason":"0123456789012345678901234567890123456789"}', 'h'
         FROM n""", (here.a.id,))
-    wire.execute("UPDATE rensei_audit_heads SET seq=200000 WHERE org_id=?",
+    wire.execute("UPDATE rensei_audit_heads SET seq=60000 WHERE org_id=?",
                  (here.a.id,))
     wire.close()
 
@@ -416,7 +427,7 @@ def test_export_of_many_events_takes_little_memory(here):
         return int(done.stdout)
     few = peak("--org", here.b.id)
     many = peak("--org", here.a.id)
-    assert many < few + 8 * 1024, (few, many)  # KB; all of it is 50 MB
+    assert many < few + 8 * 1024, (few, many)  # KB; all of it is 15 MB
 
 
 # -- pruning ------------------------------------------------------------------
@@ -519,13 +530,7 @@ def lines(gate, name):
 
 def wait_for_line(gate, name, test):
     """A program writes when it gets to it."""
-    deadline = time.monotonic() + 10
-    while True:
-        found = [e for e in lines(gate, name) if test(e)]
-        if found:
-            return found
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return wait_for(lambda: [e for e in lines(gate, name) if test(e)])
 
 
 def fail(gate, host, client):
@@ -579,7 +584,7 @@ def test_lines_of_many_at_once_stay_whole(gate, a, b):
         thread.join()
     ids = {client.id for client in clients}
     for name in ("strict.log", "main.log"):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             mine = [e for e in lines(gate, name) if e["target"] in ids
                     and e["event"] == "m2m.token_issued"]
@@ -635,10 +640,8 @@ def test_a_log_is_opened_anew_by_a_graceful_restart(here, launch_here):
     for _ in range(3):
         gate.token(client)
     assert len(lines(gate, "now.log")) + len(lines(gate, "then.log")) == 4
-    deadline = time.monotonic() + 10
-    while not lines(gate, "now.log"):  # old children go on for a while
-        assert time.monotonic() < deadline
-        gate.token(client)
+    # old children go on for a while
+    wait_for(lambda: lines(gate, "now.log") or not gate.token(client))
     mode = (gate.dir / "now.log").stat().st_mode & 0o777
     assert mode & 0o137 == 0, oct(mode)  # others nothing, the group reads
 
@@ -695,14 +698,13 @@ def test_httpd_stops_when_the_folder_is_gone(here, launch_here):
 
 
 def statuses(gate, key):
-    """By each child, as far as chance goes."""
-    return {gate.get("/me/x", token=key.token).status for _ in range(16)}
+    with Crowd(gate) as crowd:
+        return crowd.statuses(key.token, "/me/x")
 
 
 def refused_soon(gate, key):
-    deadline = time.monotonic() + 3
-    while statuses(gate, key) != {401}:
-        assert time.monotonic() < deadline, "still goes by what it knew"
+    wait_for(lambda: statuses(gate, key) == {401},
+             lambda: "still goes by what it knew")
 
 
 def revoked_unseen(gate, world):

@@ -316,7 +316,7 @@ def test_a_server_directive_with_an_unknown_word(refused, line, words):
 
 @pytest.mark.parametrize("directive", [
     "RenseiClockSkew", "RenseiMaxStaleness", "RenseiCacheSize",
-    "RenseiTokenLifetime"])
+    "RenseiStoreTimeout", "RenseiStoreWaiters", "RenseiTokenLifetime"])
 @pytest.mark.parametrize("value", ["-1", "ten", "10x", "1e3", "1.5", '""',
                                    "0x10", "99999999999999999999", "' 5'"])
 def test_a_number_that_is_none(refused, directive, value):

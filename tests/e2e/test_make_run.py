@@ -10,7 +10,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import stat
 import struct
 import subprocess
@@ -24,6 +23,8 @@ from pathlib import Path
 import pytest
 
 from harness import where
+from harness.httpd import free_port
+from harness.pace import wait_for
 
 pytestmark = pytest.mark.only("sqlite", "make run has a SQLite store")
 
@@ -35,12 +36,6 @@ SETTINGS = ("RUN_DIR", "PORT", "CONF", "BUILD", "M2M_JWT_SECRET",
 def environment(**more):
     plain = {k: v for k, v in os.environ.items() if k not in SETTINGS}
     return {**plain, **{k: str(v) for k, v in more.items()}}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def make(*args, **env):
@@ -84,7 +79,7 @@ class Gateway:
         wanted = urllib.request.Request(self.url(path), data, headers,
                                         method=method)
         try:
-            with urllib.request.urlopen(wanted, timeout=10) as answer:
+            with urllib.request.urlopen(wanted, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.read().decode()
@@ -357,23 +352,35 @@ def test_a_pid_file_that_is_out_of_date_stops_nobody_else(gateway):
 
 # ---- make run ----
 
+def not_ignored():
+    """What is ignored when the tests start, as nohup leaves SIGHUP, and a
+    script SIGINT in what it starts in the background, stays ignored in all
+    that they start; and no shell can change that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """`make run` in a terminal of its own."""
 
     def __init__(self, gateway):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            not_ignored()
             os.chdir(where.ROOT)
             build = os.path.relpath(where.BUILD, where.ROOT)
             os.execvpe("make", ["make", "-s", f"BUILD={build}", "run"],
                        environment(RUN_DIR=gateway.folder, PORT=gateway.port))
 
-    def wait_until(self, condition, seconds=60):
-        end = time.time() + seconds
-        while not condition():
-            assert time.time() < end, "in vain"
-            self.read()
-            time.sleep(0.1)
+    def wait_until(self, condition):
+        """Reads what is said meanwhile: a terminal that is full stops who
+        writes to it."""
+        said = bytearray()
+
+        def now():
+            said.extend(self.read())
+            return condition()
+        wait_for(now, lambda: said.decode(errors="replace"), 120)
 
     def read(self):
         flags = fcntl.fcntl(self.fd, fcntl.F_GETFL)
@@ -399,15 +406,10 @@ def test_run_ends_with_ctrl_c_and_not_with_a_resized_terminal(gateway):
     assert gateway.is_up()
     pid = gateway.pid()
     os.write(terminal.fd, b"\x03")
-    terminal.wait_until(terminal.has_ended, 20)
+    terminal.wait_until(terminal.has_ended)
     assert not Path(f"/proc/{pid}").exists() and not gateway.is_up()
     assert "caught SIGTERM" in (gateway.folder
                                 / "logs/error.log").read_text()
-
-
-def default_hangup():
-    # Ignored, as nohup leaves it, it stays ignored in all that is started.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("send, number", [
@@ -419,18 +421,12 @@ def test_run_ends_with_whoever_started_it(gateway, send, number):
         ["make", "-s", f"BUILD={build}", "run"], cwd=where.ROOT,
         env=environment(RUN_DIR=gateway.folder, PORT=gateway.port),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True, preexec_fn=default_hangup)
-    end = time.time() + 60
-    while not gateway.is_up():
-        assert time.time() < end and started.poll() is None
-        time.sleep(0.1)
+        start_new_session=True, preexec_fn=not_ignored)
+    wait_for(gateway.is_up, seconds=120)
     pid = gateway.pid()
     send(started.pid, number)
-    started.wait(timeout=20)
-    end = time.time() + 10
-    while Path(f"/proc/{pid}").exists():
-        assert time.time() < end
-        time.sleep(0.1)
+    started.wait(timeout=120)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), seconds=60)
 
 
 # ---- whoever starts it ----

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import conf, jwt, known_secrets
+from harness.pace import patient
 
 READ, WRITE = "sessions:read", "sessions:write"
 AGAIN = 6  # times; one child serves, so the first fills its cache
@@ -110,10 +111,13 @@ def test_a_known_credential_in_a_malformed_header(gate, world, client):
 
 def test_it_ends_while_it_is_known(gate, world, client):
     """exp is asked of each request, by the virtual host's skew of 0."""
-    end = int(time.time()) + 3
-    token = mint(gate, world, client, exp=end)
-    assert statuses(gate, "/r/any/", token) == {200}
-    time.sleep(max(0, end + 0.05 - time.time()))
+    def run(end):
+        token = mint(gate, world, client, exp=int(end.at))
+        assert statuses(gate, "/r/any/", token) == {200}
+        end.not_yet()
+        end.wait()
+        return token
+    token = patient(run, whole=True)
     for _ in range(AGAIN):
         answer = gate.get("/r/any/", token=token)
         assert answer.error == (401, "invalid_token"), answer
@@ -122,15 +126,19 @@ def test_it_ends_while_it_is_known(gate, world, client):
 
 def test_the_end_of_its_client(gate, world):
     """The client's own end comes before the token's."""
-    end = int(time.time() * 1000) + 3000
     client = world.a.client(READ)
-    admin = gate.request("PATCH", f"/api/admin/m2m-clients/{client.id}",
-                         token=world.a.admin.token, json={"expiresAt": end})
-    assert admin.status == 200, admin
-    token = mint(gate, world, client, [READ])
-    assert statuses(gate, "/r/any/", token) == {200}
-    time.sleep(max(0, end / 1000 + 0.05 - time.time()))
-    assert statuses(gate, "/r/any/", token) == {401}
+
+    def run(end):
+        admin = gate.request("PATCH", f"/api/admin/m2m-clients/{client.id}",
+                             token=world.a.admin.token,
+                             json={"expiresAt": end.ms})
+        assert admin.status == 200, admin
+        token = mint(gate, world, client, [READ])
+        assert statuses(gate, "/r/any/", token) == {200}
+        end.not_yet()
+        end.wait()
+        assert statuses(gate, "/r/any/", token) == {401}
+    patient(run)
 
 
 # -- what a location asks is asked each time ----------------------------------
@@ -265,15 +273,19 @@ def test_without_a_store(launch_here):
         "RenseiRevocation expiry\nRenseiClockSkew 0\n"
         + conf.protected("/x", "SetHandler rensei-whoami", "RenseiAccept m2m"),
         modules=("rensei_auth",), children=1)
-    end = int(time.time()) + 3
-    token = jwt.mint(server.secret, jwt.claims("m2m_" + "a" * 32, "org_x",
-                                               [READ], exp=end))
-    with server.connection() as wire:
-        for _ in range(AGAIN):
-            answer = wire.get("/x", token=token)
-            assert answer.json["scopes"] == [READ]
-        time.sleep(max(0, end + 0.05 - time.time()))
-        assert wire.get("/x", token=token).status == 401
+
+    def run(end):
+        token = jwt.mint(server.secret, jwt.claims(
+            "m2m_" + "a" * 32, "org_x", [READ], exp=int(end.at)))
+        with server.connection() as wire:
+            for _ in range(AGAIN):
+                answer = wire.get("/x", token=token)
+                assert answer.status == 200, answer
+                assert answer.json["scopes"] == [READ]
+            end.not_yet()
+            end.wait()
+            assert wire.get("/x", token=token).status == 401
+    patient(run, whole=True)
 
 
 # -- its bounds ---------------------------------------------------------------

@@ -60,14 +60,14 @@ class Daemon:
         return known_secrets.add(self.file.read_text().strip())
 
     def wait_for(self, text, count=1):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while self.log().count(text) < count:
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 
     def wait_for_end(self):
-        return self.process.wait(30)
+        return self.process.wait(90)
 
 
 @pytest.fixture(params=sorted(DAEMONS))
@@ -213,12 +213,13 @@ def test_it_stops_when_its_worker_is_revoked(gate, world, admin, daemon):
     one = daemon(key)
     one.wait_for("refreshed")
     worker = worker_of(admin, key)["workerId"]
+    since = len(gate.access())
     admin.ok("DELETE", f"/api/org/{world.a.id}/workers/{worker}")
     assert one.wait_for_end() == 2
     assert "refused, 403" in one.log() and "revoked" in one.log()
-    since = len(gate.access())
-    time.sleep(1.5)
-    assert REGISTER not in gate.access()[since:]
+    gate.wait_for_access(REGISTER, 1, since)
+    time.sleep(0.5)
+    assert gate.access()[since:].count(REGISTER) == 1
 
 
 @pytest.mark.parametrize("how", ["revoked", "used up", "unknown"])
@@ -250,7 +251,5 @@ def test_it_hears_a_signal_while_it_waits(gate, world, daemon):
     one = daemon(registration_key(world), RENSEI_MARGIN="1", poll="")
     one.wait_for("registered")
     time.sleep(0.3)
-    before = time.monotonic()
     one.process.send_signal(signal.SIGTERM)
-    assert one.wait_for_end() == 0
-    assert time.monotonic() - before < 3
+    assert one.wait_for_end() == 0  # it would have waited for many minutes

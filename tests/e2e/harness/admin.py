@@ -51,11 +51,11 @@ def invalid(answer, field):
     assert field in answer.json["error_description"], answer
 
 
-def noted(ask, seconds=10):
+def noted(ask, seconds=30):
     """What ask() gives when it is something: uses are written in batches."""
     deadline = time.monotonic() + seconds
     while not (known := ask()) and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.05)
     return known
 
 

@@ -58,10 +58,10 @@ class Fcgi:
             text = (b"Content-Type: application/json\r\n"
                     b"Cache-Control: max-age=60\r\n\r\n"
                     + json.dumps(_params(params)).encode())
-            for kind, body in ((STDOUT, text), (STDOUT, b""),
-                               (END, b"\0" * 8)):
-                wire.sendall(struct.pack(">BBHHBB", 1, kind, ident, len(body),
-                                         0, 0) + body)
+            wire.sendall(b"".join(
+                struct.pack(">BBHHBB", 1, kind, ident, len(body), 0, 0) + body
+                for kind, body in ((STDOUT, text), (STDOUT, b""),
+                                   (END, b"\0" * 8))))
 
     def close(self):
         self.socket.close()

@@ -1,6 +1,9 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 """The distribution's httpd with our modules, one server a test module."""
 
+import fcntl
+import functools
+import itertools
 import os
 import re
 import secrets
@@ -8,11 +11,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import http, known_secrets, where
 
-START_TIMEOUT = 20  # seconds
+START_TIMEOUT = 60  # seconds
 SECRET = "M2M_JWT_SECRET"
 OURS = ("rensei_auth", "rensei_token", "rensei_admin")
 
@@ -46,7 +50,7 @@ MaxRequestWorkers @WORKERS@
 MaxSpareThreads 1000
 MaxConnectionsPerChild 0
 KeepAlive On
-KeepAliveTimeout 30
+KeepAliveTimeout 120
 MaxKeepAliveRequests 0
 Timeout 20
 GracefulShutdownTimeout 5
@@ -72,6 +76,7 @@ CRASH = re.compile(r"exit signal|AddressSanitizer|runtime error:|"
 
 
 UP = "resuming normal operations"
+OPEN = ("01", "08")  # in /proc/net/tcp: established, closed by the client
 LOGS = ("error.log", "access.log", "console.log")
 
 
@@ -98,10 +103,53 @@ def load_lines(modules, stock=STOCK):
     return "\n".join(out) + "\n"
 
 
+RUNS = 32  # of the tests, at the same time, that have ports of their own
+
+
+@functools.lru_cache(maxsize=None)
+def _ports():
+    """This run's, in turn. None that a client gets for its end of a
+    connection, or that another run uses: one of these, free now, would not
+    always be so any more when a server starts."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as text:
+        low, high = map(int, text.read().split())
+    below, above = range(10240, low), range(high + 1, 65536)
+    ports = below if len(below) > len(above) else above
+    size = len(ports) // RUNS
+    assert size > 10, "too few ports that are no client's"
+    for n in range(RUNS):
+        path = os.path.join(tempfile.gettempdir(), f"rensei-ports-{n}.lock")
+        try:
+            lock = open(path, "a")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        return lock, itertools.cycle(ports[n * size:(n + 1) * size])
+    raise AssertionError("too many runs of the tests at the same time")
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """For a server that starts soon."""
+    _lock, ports = _ports()
+    for port in itertools.islice(ports, 1000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise AssertionError("found no free port")
+
+
+def _watched(env):
+    """Modules made with -fsanitize=address need its library first in the
+    process; tests/watched.sh names it, and says where it is to write."""
+    preload = [os.environ.get("RENSEI_E2E_PRELOAD"), env.get("LD_PRELOAD")]
+    if not preload[0]:
+        return env
+    options = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+    return {**options, **env, "LD_PRELOAD": ":".join(filter(None, preload))}
 
 
 class Httpd:
@@ -124,7 +172,8 @@ class Httpd:
         self.secret = known_secrets.add(secrets.token_hex(24))
         self.env = {"PATH": os.environ["PATH"], "LANG": "C",
                     SECRET: self.secret, **(env or {})}
-        self.env = {k: v for k, v in self.env.items() if v is not None}
+        self.env = _watched({k: v for k, v in self.env.items()
+                             if v is not None})
         self.port, self.tls = free_port(), free_port()
         self.process = None
         self._seen = {}
@@ -247,16 +296,28 @@ class Httpd:
         if self in Httpd.running:
             Httpd.running.remove(self)
         if self.process and self.process.poll() is None:
-            # The event MPM looks at its workers' sockets while it stops, and
-            # can crash over one that is just being closed, whatever modules
-            # are loaded: let the last connection go first.
-            time.sleep(0.15)
+            self._let_go()
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self._kill()
                 raise AssertionError("httpd did not stop:\n" + self.log()[-4000:])
+
+    def _let_go(self):
+        """The event MPM looks at its workers' sockets while it stops, and can
+        crash over one that is just being closed, whatever modules are loaded:
+        the last connection is let go first. A test may still have some."""
+        ours = (":%04X" % self.port, ":%04X" % self.tls)
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            with open("/proc/net/tcp") as sockets:
+                rows = [line.split() for line in sockets]
+            if not any(row[1].endswith(ours) and row[3] in OPEN
+                       for row in rows):
+                break
+            time.sleep(0.01)
+        time.sleep(0.02)  # and then what httpd does about it
 
     def _kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -318,7 +379,7 @@ class Httpd:
     def wait_for_access(self, text, count, since=0):
         """The lines of the access log with that text, when there are so many:
         httpd writes them after the answer."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             lines = [line for line in self.access()[since:].splitlines()
                      if text in line]
@@ -340,14 +401,14 @@ class Httpd:
         self._may.update(numbers)
 
     def wait_for_log(self, text, since=0):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while text not in self.log()[since:]:
             assert time.monotonic() < deadline, (text, self.log()[since:])
             time.sleep(0.02)
 
     def check_logs(self):
         """What is wrong with what was logged since the last call."""
-        log = self.log()
+        log = self.log() if self._expected else ""
         fresh = {name: self._fresh(name) for name in LOGS}
         problems = [f"expected {number} in the error log"
                     for number, since in self._expected.items()
@@ -365,10 +426,17 @@ class Httpd:
         return problems + secrets_in(fresh)
 
     def _fresh(self, name):
-        """What was written to a log since the last call."""
-        text = self._read(name)
-        since, self._seen[name] = self._seen.get(name, 0), len(text)
-        return text[since:]
+        """What was written to a log since the last call, in whole lines."""
+        path = self.dir / name
+        if not path.exists():
+            return ""
+        with open(path, "rb") as log:
+            log.seek(self._seen.get(name, 0))
+            data = log.read()
+        if self.process and self.process.poll() is None:
+            data = data[:data.rfind(b"\n") + 1]
+        self._seen[name] = self._seen.get(name, 0) + len(data)
+        return data.decode(errors="replace")
 
     def _no_secret_in(self, text, name):
         found = known_secrets.found_in(text)

@@ -21,11 +21,21 @@ class Node:
         for path in SCRIPTS.glob("*.*"):
             if path.is_file():
                 shutil.copy(path, folder)
+        if self._is_installed():
+            (folder / "node_modules").symlink_to(SCRIPTS / "node_modules")
+            return
         done = subprocess.run(
             ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
              "--prefer-offline"],
             cwd=folder, text=True, capture_output=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    @staticmethod
+    def _is_installed():
+        """Beside the scripts, as the lock file is now."""
+        done = SCRIPTS / "node_modules/.package-lock.json"
+        lock = SCRIPTS / "package-lock.json"
+        return done.exists() and done.stat().st_mtime > lock.stat().st_mtime
 
     def __call__(self, script, **ask):
         """Runs a script that takes one JSON object and answers with one."""

@@ -1,14 +1,14 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 """The OAuth endpoints, as a program uses them; and keys of clients."""
 
+import hashlib
 import secrets
-import threading
 import time
 
 from authlib.jose import JsonWebKey, JsonWebSignature
 
 from . import known_secrets
-from .jwt import as_bytes, b64url
+from .jwt import as_bytes, b64url, unb64url
 from .store import Key
 
 TOKEN = "/api/oauth/token"
@@ -45,6 +45,11 @@ def active(gate, by, token, **params):
     return said["active"]
 
 
+def active_in(crowd, by, token, **params):
+    """What each child's introspection says."""
+    return crowd.each(lambda wire: active(wire, by, token, **params))
+
+
 def revoke(gate, by, token, how="form", **params):
     return gate.post(REVOKE, **credentials(by),
                      **{how: {"token": token, **params}})
@@ -57,38 +62,6 @@ def revoked(gate, by, token, **params):
     assert answer.headers["Cache-Control"] == "no-store", answer
 
 
-class Crowd:
-    """Open connections, to all children."""
-
-    def __init__(self, gate, path=WHOAMI, size=24):
-        since = len(gate.access())
-        self.wires = [gate.connection() for _ in range(size)]
-        # All at once, or one child takes them all.
-        threads = [threading.Thread(target=wire.get, args=(path,))
-                   for wire in self.wires]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        pids = {line.split()[-2]
-                for line in gate.access()[since:].splitlines() if path in line}
-        assert len(pids) > 1, "only one child was asked"
-
-    def active(self, by, token, **params):
-        """What each child's introspection says."""
-        return {active(wire, by, token, **params) for wire in self.wires}
-
-    def statuses(self, token, path=WHOAMI):
-        return {wire.get(path, token=token).status for wire in self.wires}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for wire in self.wires:
-            wire.close()
-
-
 def new_key(alg="ES256", **members):
     """A private key, made by another implementation than the server's."""
     kind, size = {"RS256": ("RSA", 2048), "PS256": ("RSA", 2048),
@@ -99,8 +72,25 @@ def new_key(alg="ES256", **members):
     while True:
         key = JsonWebKey.generate_key(kind, size, members, is_private=True)
         # authlib drops leading zeros, which RFC 7518 6.2.1.2 has kept
-        if kind != "EC" or {len(key.as_dict()[n]) for n in "xy"} <= {43, 64}:
+        whole = key.as_dict(is_private=True)
+        if kind != "EC" or {len(whole[n]) for n in "xyd"} <= {43, 64}:
             return key
+
+
+# RFC 7638 3.2: what a thumbprint is made of
+NAMES = {"EC": "crv kty x y", "OKP": "crv kty x", "RSA": "e kty n"}
+
+
+def public_jwk(pem):
+    """The public half of a key that the server's tools made, with its
+    thumbprint for a kid; with the leading zeros that authlib drops."""
+    key = JsonWebKey.import_key(pem).as_dict(is_private=False)
+    for name in "xy" if key["kty"] == "EC" else "":
+        size = {"P-256": 32, "P-384": 48}[key["crv"]]
+        key[name] = b64url(unb64url(key[name]).rjust(size, b"\0"))
+    digest = hashlib.sha256(as_bytes({
+        name: key[name] for name in NAMES[key["kty"]].split()})).digest()
+    return {**key, "kid": b64url(digest)}
 
 
 def public(*keys):

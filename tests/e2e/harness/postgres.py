@@ -11,11 +11,11 @@ import pwd
 import re
 import shutil
 import subprocess
-import time
 
 import psycopg2
 
 from . import where
+from .pace import wait_for
 
 PORT = 5432  # of the socket's name only: nothing listens on TCP
 OPTIONS = {
@@ -34,7 +34,8 @@ FINE = re.compile(r"terminating (connection|walreceiver|background)|"
                   r"the database system is (starting|shutting)|"
                   r"is not currently accepting connections|"
                   r"canceling statement due to user request|"
-                  r"could not (send|receive) data")
+                  r"could not (send|receive) data|"
+                  r"connection to client lost")
 BAD = re.compile(r" (ERROR|FATAL|PANIC):")
 
 
@@ -141,10 +142,13 @@ class Cluster:
         finally:
             wire.close()
 
-    def create(self):
-        """A new, empty database of rensei's; its name."""
+    def create(self, like=None):
+        """A new database of rensei's, empty or a copy; its name."""
         name = f"rensei_{next(self._numbers)}_{os.getpid()}"
-        self.execute(f"CREATE DATABASE {name} OWNER rensei")
+        if like:
+            self.wait_until_left(like)
+        self.execute(f"CREATE DATABASE {name} OWNER rensei"
+                     + (f" TEMPLATE {like}" if like else ""))
         return name
 
     def drop(self, name):
@@ -160,11 +164,12 @@ class Cluster:
         self._excused.add(name)
         self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                      "WHERE datname = %s", (name,))
-        deadline = time.monotonic() + 10
-        while self.execute("SELECT 1 FROM pg_stat_activity "
-                           "WHERE datname = %s", (name,)):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        self.wait_until_left(name)
+
+    def wait_until_left(self, name):
+        """Nobody is connected to a database."""
+        wait_for(lambda: not self.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = %s", (name,)))
 
     def open(self, name):
         self.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

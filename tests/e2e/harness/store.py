@@ -35,6 +35,11 @@ class Store:
                 f'DBDParams "{self.params}"\n'
                 "DBDMin 1\nDBDKeep 4\nDBDMax 8\n")
 
+    def copy(self):
+        """Another store with all that is in this one, which nobody has open
+        at the time."""
+        raise NotImplementedError
+
     def connect(self):
         """Another program's connection to it; its execute() takes SQL that
         both kinds know, with ? for the arguments."""
@@ -115,6 +120,12 @@ class Sqlite(Store):
         os.chmod(self.params, 0o600)
         self._kept = None
 
+    def copy(self):
+        assert os.listdir(self.folder) == ["store.db"], "it is open"
+        other = Sqlite(empty=True)
+        shutil.copyfile(self.params, other.params)
+        return other
+
     def connect(self):
         """As root its -wal and -shm must not be the first: the server's
         children could not open them, so this is only for while a server
@@ -191,13 +202,16 @@ class Pgsql(Store):
 
     driver = "pgsql"
 
-    def __init__(self, empty=False):
+    def __init__(self, empty=False, like=None):
         self.cluster = cluster()
-        self.database = self.cluster.create()
+        self.database = self.cluster.create(like and like.database)
         self.params = self.cluster.conninfo(self.database)
         self.spec = "pgsql:" + self.params
-        if not empty:
+        if not empty and not like:
             self.ctl("db", "init")
+
+    def copy(self):
+        return Pgsql(like=self)
 
     def by_way_of(self, folder):
         """The lines that make it mod_dbd's, over the socket in another

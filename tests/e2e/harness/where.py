@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("RENSEI_BUILD", ROOT / "build")).resolve()
 HTTPD = shutil.which("apache2") or shutil.which("httpd") or "/usr/sbin/apache2"
+# What is in BUILD was made with sanitizers: tests/watched.sh.
+SANITIZED = "RENSEI_E2E_PRELOAD" in os.environ
 AS_ROOT = os.geteuid() == 0
 USER = "www-data" if AS_ROOT else pwd.getpwuid(os.geteuid()).pw_name
 GROUP = "www-data" if AS_ROOT else grp.getgrgid(os.getegid()).gr_name

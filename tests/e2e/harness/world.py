@@ -1,6 +1,8 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 """Two organisations that must never see each other, in a new store."""
 
+import copy
+
 from . import jwt
 
 
@@ -35,3 +37,10 @@ class World:
         self.store = store
         self.a = Org(store, "acme")
         self.b = Org(store, "bolt")
+
+    def over(self, store):
+        """The same, in a copy of its store."""
+        out = copy.copy(self)
+        out.store, out.a, out.b = store, copy.copy(self.a), copy.copy(self.b)
+        out.a.store = out.b.store = store
+        return out
