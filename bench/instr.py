@@ -20,6 +20,7 @@ import world
 from clients import Wire
 
 WARM, COUNT = 200, 1000
+FOLLOWED = 2  # seconds until our watchdog has looked into the store
 MODES = {
     "one": "one credential repeated",
     "seen": "distinct ones in turn, each seen before",
@@ -40,7 +41,11 @@ def sequence(mode, kind, distinct):
 
 
 def drive(server, variant, auths):
+    """Until the store is followed, each request asks it: so after the first
+    one, a while."""
     with Wire(server.port, 300) as wire:
+        wire.ask(server.variant.path, auths[0], variant.body, variant.type)
+        time.sleep(FOLLOWED)
         for auth in auths:
             status, _, body = wire.ask(server.variant.path, auth,
                                        variant.body, variant.type)

@@ -46,13 +46,14 @@ def machine():
 
 
 def heading(records):
+    """A line a machine; with the commit, where what was measured is one."""
     out = []
     for m in (r for r in records if r["kind"] == "machine"):
+        commit = "" if "changes" in m["commit"] else f" {m['commit']}"
         out.append(f"{m['date']}: {m['cpu']}, {m['cores']} cores, "
                    f"{m['memory_gib']} GiB; Linux {m['kernel']}; "
-                   f"{m['packages']}, node {m['node']}; mod_rensei "
-                   f"{m['commit']}.")
-    return "\n".join(dict.fromkeys(out))
+                   f"{m['packages']}, node {m['node']}; mod_rensei{commit}.")
+    return "\n\n".join(dict.fromkeys(out))
 
 
 # ---- numbers -----------------------------------------------------------------
