@@ -161,10 +161,14 @@ class Cluster:
         self.throw_out(name)
 
     def throw_out(self, name):
+        """Ends the connections that there are to a database; whoever was
+        thrown out may be back at once."""
         self._excused.add(name)
-        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                     "WHERE datname = %s", (name,))
-        self.wait_until_left(name)
+        pids = [pid for pid, _ in self.execute(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = %s", (name,))]
+        wait_for(lambda: not self.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (pids,)))
 
     def wait_until_left(self, name):
         """Nobody is connected to a database."""

@@ -244,9 +244,10 @@ class Pgsql(Store):
         wire.execute("ROLLBACK")
         wire.close()
 
-    # mod_dbd says so for each request that gets no connection
+    # mod_dbd says so for each request that gets no connection, and in each
+    # child that starts meanwhile (AH00636)
     CUT_OFF = ("AH00629", "AH00632", "AH00633", "AH00634", "AH00635",
-               "AH00639", "AH02655")
+               "AH00636", "AH00639", "AH02655")
 
     def break_(self):
         self.noise = self.CUT_OFF  # to the end: an old child may say so late
