@@ -220,6 +220,7 @@ apr_status_t rensei_audit_append_all(rensei_store_t *st,
                                      apr_pool_t *p, rensei_err_t *err)
 {
     rensei_event_t *ev = apr_pcalloc(p, sizeof(*ev) * n);
+    /* pointers are what is meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
     rensei_event_t **mine = apr_palloc(p, sizeof(*mine) * n);
     const char *org;
     apr_status_t rv = APR_SUCCESS;

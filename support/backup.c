@@ -31,10 +31,10 @@ static rensei_ctl_exit_e stage(backup_t *b, const char *store)
     struct stat st;
 
     if (stat(store, &st) != 0 || !mkdtemp(name)) {
-        return rensei_ctl_say(RENSEI_CTL_FAILED,
-                              "Cannot make a folder in %s, or see the store: "
-                              "%s.",
-                              folder, strerror(errno));
+        rensei_ctl_say(RENSEI_CTL_FAILED,
+                       "Cannot make a folder in %s, or see the store: %s.",
+                       folder, strerror(errno));
+        return RENSEI_CTL_FAILED;
     }
     b->staging = name;
     b->copy = apr_pstrcat(ctl->p, name, "/store.db", NULL);
