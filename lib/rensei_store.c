@@ -9,6 +9,7 @@
 
 #define WAL_PATIENCE apr_time_from_sec(5)
 #define WAL_PAUSE apr_time_from_msec(20)
+#define OPEN_PATIENCE apr_time_from_msec(500)
 
 struct rensei_store_t {
     rensei_conn_t conn; /* without a handle: not connected yet */
@@ -169,16 +170,27 @@ apr_status_t rensei_store_open(rensei_store_t **out, const char *driver,
     return rv;
 }
 
-/* The change to WAL needs the file alone for a moment. */
+/* How long what the first statement on a file met may last and still pass by
+ * itself: the change to WAL needs the file alone for a moment; and where root
+ * is the first to open it (a sqlite3 typed at night), SQLite makes -wal and
+ * -shm as root's, and gives them to the file's owner a moment later. */
+static apr_time_t patience(const rensei_err_t *err)
+{
+    if (rensei_conn_locked(err)) {
+        return WAL_PATIENCE;
+    }
+    return err->cause && strstr(err->cause, "unable to open") ? OPEN_PATIENCE
+                                                              : 0;
+}
+
 static apr_status_t wal_set(rensei_conn_t *c, apr_pool_t *p, rensei_err_t *err)
 {
     rensei_rows_t rows;
-    apr_time_t end = rensei_sys_elapsed() + WAL_PATIENCE;
+    apr_time_t start = rensei_sys_elapsed();
     apr_status_t rv;
 
     rv = rensei_conn_text(&rows, c, "PRAGMA journal_mode=WAL", p, err);
-    while (rv != APR_SUCCESS && rensei_conn_locked(err) &&
-           rensei_sys_elapsed() < end) {
+    while (rv != APR_SUCCESS && rensei_sys_elapsed() - start < patience(err)) {
         apr_sleep(WAL_PAUSE);
         rv = rensei_conn_text(&rows, c, "PRAGMA journal_mode=WAL", p, err);
     }

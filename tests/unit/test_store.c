@@ -206,6 +206,41 @@ START_TEST(open_says_what_is_wrong)
 }
 END_TEST
 
+static void *give_way(void *in_the_way)
+{
+    usleep(20000);
+    unlink(in_the_way);
+    return NULL;
+}
+
+/* Root's sqlite3 makes -shm as its own and gives it to the file's owner a
+ * moment later; until then the server cannot open it. A link in its place is
+ * what not even root may open. */
+START_TEST(open_waits_for_a_file_that_another_is_making)
+{
+    char *shm = apr_pstrcat(test_pool, test_store_params(), "-shm", NULL);
+    rensei_store_t *st;
+    apr_pool_t *p;
+    pthread_t other;
+
+    if (test_pgsql()) {
+        return;
+    }
+    apr_pool_create(&p, test_pool);
+    ck_assert_ok(rensei_store_migrate(test_store_again(p), p, &err), err);
+    apr_pool_destroy(p); /* the last to have it open takes -shm away */
+    ck_assert_int_eq(symlink("nowhere", shm), 0);
+    ck_assert_err(rensei_store_open(&st, "sqlite3", test_store_params(),
+                                    test_sys, test_pool, &err),
+                  err, RENSEI_E_UNAVAILABLE); /* it does not go away */
+    pthread_create(&other, NULL, give_way, shm);
+    ck_assert_ok(rensei_store_open(&st, "sqlite3", test_store_params(),
+                                   test_sys, test_pool, &err),
+                 err);
+    pthread_join(other, NULL);
+}
+END_TEST
+
 /* The connection of this test's store, from the second attempt on. */
 static apr_status_t connect_late(rensei_store_t *st, void *attempts,
                                  rensei_err_t *failed)
@@ -752,6 +787,7 @@ Suite *suite_store(void)
     tcase_add_test(tc, file_is_for_its_owner_alone);
     tcase_add_test(tc, settings_of_sqlite);
     tcase_add_test(tc, open_says_what_is_wrong);
+    tcase_add_test(tc, open_waits_for_a_file_that_another_is_making);
     tcase_add_test(tc, a_lazy_store_connects_when_it_is_used);
     tcase_add_test(tc, a_store_knows_its_file);
     tcase_add_test(tc, a_store_that_cannot_be_written_is_told);
