@@ -1,6 +1,7 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 """The distribution's httpd with our modules, one server a test module."""
 
+import contextlib
 import fcntl
 import functools
 import itertools
@@ -76,7 +77,9 @@ CRASH = re.compile(r"exit signal|AddressSanitizer|runtime error:|"
 
 
 UP = "resuming normal operations"
-OPEN = ("01", "08")  # in /proc/net/tcp: established, closed by the client
+# states in /proc/net/tcp
+OPEN = ("01", "08")  # established, closed by the client
+LISTENS = ("0A",)
 LOGS = ("error.log", "access.log", "console.log")
 
 
@@ -140,6 +143,29 @@ def free_port():
             except OSError:
                 pass
     raise AssertionError("found no free port")
+
+
+def sockets(ports, states):
+    """The inodes of this machine's TCP sockets of those ports."""
+    ends = tuple(f":{port:04X}" for port in ports)
+    with open("/proc/net/tcp") as listing:
+        rows = [line.split() for line in listing]
+    return {row[9] for row in rows
+            if row[1].endswith(ends) and row[3] in states}
+
+
+def open_sockets(pid):
+    """The inodes of the sockets that a process has open."""
+    found, folder = set(), f"/proc/{pid}/fd"
+    try:
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                kind, _, rest = os.readlink(f"{folder}/{name}").partition(":")
+                if kind == "socket":
+                    found.add(rest.strip("[]"))
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it has ended
+    return found
 
 
 def _watched(env):
@@ -308,14 +334,9 @@ class Httpd:
         """The event MPM looks at its workers' sockets while it stops, and can
         crash over one that is just being closed, whatever modules are loaded:
         the last connection is let go first. A test may still have some."""
-        ours = (":%04X" % self.port, ":%04X" % self.tls)
         deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
-            with open("/proc/net/tcp") as sockets:
-                rows = [line.split() for line in sockets]
-            if not any(row[1].endswith(ours) and row[3] in OPEN
-                       for row in rows):
-                break
+        while (sockets((self.port, self.tls), OPEN) and
+               time.monotonic() < deadline):
             time.sleep(0.01)
         time.sleep(0.02)  # and then what httpd does about it
 
@@ -335,16 +356,24 @@ class Httpd:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def graceful(self):
-        """A graceful restart, awaited."""
-        before = self.log().count(UP)
+        """A graceful restart, awaited: whoever connects from now on is served
+        by children that know the new configuration."""
+        before, old = self.log().count(UP), self.workers()
         self.process.send_signal(signal.SIGUSR1)
         deadline = time.monotonic() + START_TIMEOUT
-        while self.log().count(UP) == before:
+        while self.log().count(UP) == before or self._any_listens(old):
             assert self.process.poll() is None, (
                 "the graceful restart ended the server:\n"
                 + self.console() + self.log()[-4000:])
             assert time.monotonic() < deadline, self.log()[-4000:]
             time.sleep(0.02)
+
+    def _any_listens(self, pids):
+        """Does one of these still take connections? A child of before may, a
+        moment after httpd has said that it has restarted."""
+        listening = sockets((self.port,), LISTENS)
+        assert listening, f"nobody listens on {self.port}"
+        return any(listening & open_sockets(pid) for pid in pids)
 
     def children(self):
         """The pids of its child processes."""
