@@ -3,54 +3,63 @@
 #include "rensei_cache.h"
 #include "rensei_siphash.h"
 
-#include <apr_thread_mutex.h>
+#include <sched.h>
 #include <string.h>
 
-#define WAYS 8         /* slots of a set */
-#define LOCKS 64       /* more than there are cores to contend for them */
-#define LOCK_BYTES 192 /* a mutex, and what APR keeps with it */
+#define WAYS 8  /* values of a set */
+#define LINE 64 /* bytes of memory that a core reads at once */
+#define EMPTY 0
 
-/* What a look-up reads, apart from the values: a miss, and the search for the
- * one unused longest, touch three cache lines. */
+/* A value, which tells its name. */
+typedef struct value_t {
+    rensei_cache_name_t name;
+    apr_uint32_t len;
+    char bytes[];
+} value_t;
+
+/* What is read before it: one line, its lock included. */
 typedef struct set_t {
-    rensei_cache_name_t name[WAYS];
-    apr_uint32_t used[WAYS]; /* the set's tick at the last use */
-    apr_uint16_t len[WAYS];  /* 0: the slot is empty */
-    apr_uint32_t tick;
+    apr_uint32_t place[WAYS]; /* of the value, from 1; 0: it never had any */
+    apr_uint16_t used[WAYS];  /* the set's tick at the last use */
+    unsigned char mark[WAYS]; /* of the name; or EMPTY */
+    apr_uint16_t tick;
+    unsigned char locked;
+    char unused[LINE - 59];
 } set_t;
 
+_Static_assert(sizeof(set_t) == LINE, "a set is one line");
+
+/* The values lie one behind the other as they came, whatever sets they are of:
+ * few take few pages, and what is in use is found together. */
 struct rensei_cache_t {
     apr_uint64_t key[2];
     apr_uint32_t sets;
-    apr_uint32_t locks;
+    apr_uint32_t places; /* given away: WAYS for each set at the most */
     set_t *set;
-    char *value;           /* WAYS of each set, in order */
-    apr_size_t value_size; /* of one */
-    apr_thread_mutex_t *lock[LOCKS];
+    char *value;
+    apr_size_t value_max;
+    apr_size_t value_size; /* with its head */
 };
 
-static apr_status_t locks_create(rensei_cache_t *c, apr_pool_t *p)
+static apr_size_t lines(apr_size_t bytes)
 {
-    apr_status_t rv = APR_SUCCESS;
-    apr_uint32_t i;
-
-    for (i = 0; i < c->locks && rv == APR_SUCCESS; i++) {
-        rv = apr_thread_mutex_create(&c->lock[i], APR_THREAD_MUTEX_DEFAULT, p);
-    }
-    return rv;
+    return APR_ALIGN(bytes, LINE);
 }
 
-/* A lock serves at least four sets, and a cache of one set has one lock. */
 static void dimension(rensei_cache_t *c, apr_size_t bytes)
 {
-    apr_size_t set_bytes = sizeof(set_t) + WAYS * c->value_size;
-    apr_size_t locks = bytes / (4 * set_bytes);
-    apr_size_t fixed, sets;
+    apr_size_t fixed = sizeof(*c) + 2 * LINE;
+    apr_size_t sets =
+        bytes > fixed ? (bytes - fixed) / (sizeof(set_t) + WAYS * c->value_size)
+                      : 0;
 
-    c->locks = (apr_uint32_t)(locks < 1 ? 1 : locks > LOCKS ? LOCKS : locks);
-    fixed = sizeof(*c) + c->locks * LOCK_BYTES;
-    sets = bytes > fixed ? (bytes - fixed) / set_bytes : 0;
-    c->sets = (apr_uint32_t)(sets > APR_INT32_MAX ? APR_INT32_MAX : sets);
+    c->sets = (apr_uint32_t)(sets > APR_INT32_MAX / WAYS ? APR_INT32_MAX / WAYS
+                                                         : sets);
+}
+
+static void *at_a_line(void *memory)
+{
+    return (void *)lines((apr_uintptr_t)memory);
 }
 
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
@@ -59,7 +68,8 @@ apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
 {
     rensei_cache_t *c = apr_pcalloc(p, sizeof(*c));
 
-    c->value_size = APR_ALIGN_DEFAULT(value_max);
+    c->value_max = value_max;
+    c->value_size = lines(sizeof(value_t) + value_max);
     dimension(c, bytes);
     if (c->sets == 0) {
         return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
@@ -71,13 +81,10 @@ apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                               "There is no randomness to be had at the "
                               "moment.");
     }
-    if (locks_create(c, p) != APR_SUCCESS) {
-        return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
-                              "The cache's locks cannot be made.");
-    }
-    c->set = apr_pcalloc(p, c->sets * sizeof(set_t));
+    c->set = at_a_line(apr_pcalloc(p, LINE + c->sets * sizeof(set_t)));
     /* not cleared: a page that no value was put on takes no memory */
-    c->value = apr_palloc(p, (apr_size_t)c->sets * WAYS * c->value_size);
+    c->value = at_a_line(
+        apr_palloc(p, LINE + (apr_size_t)c->sets * WAYS * c->value_size));
     *out = c;
     return APR_SUCCESS;
 }
@@ -93,107 +100,144 @@ rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c,
 }
 
 /* The high bits choose: as good as any of a keyed hash, and no division. */
-static apr_uint32_t set_of(const rensei_cache_t *c, rensei_cache_name_t name)
+static set_t *set_of(const rensei_cache_t *c, rensei_cache_name_t name)
 {
-    return (apr_uint32_t)(((name.w[0] >> 32) * c->sets) >> 32);
+    return &c->set[((name.w[0] >> 32) * c->sets) >> 32];
 }
 
-static apr_thread_mutex_t *lock_of(const rensei_cache_t *c, apr_uint32_t set)
+/* Other bits than those that choose the set. */
+static unsigned char mark_of(rensei_cache_name_t name)
 {
-    return c->lock[set % c->locks];
+    return (unsigned char)(name.w[1] | 1);
 }
 
-static void *value_of(const rensei_cache_t *c, apr_uint32_t set, int way)
+/* Held for the copy of a value: who finds it held waits for about as long, or
+ * for a thread that lost its core just then. */
+static void lock(set_t *set)
 {
-    return c->value +
-           ((apr_size_t)set * WAYS + (apr_size_t)way) * c->value_size;
+    while (__atomic_test_and_set(&set->locked, __ATOMIC_ACQUIRE)) {
+        sched_yield();
+    }
 }
 
-/* The slot of that name, or -1. */
-static int way_find(const set_t *set, rensei_cache_name_t name)
+static void unlock(set_t *set)
 {
+    __atomic_clear(&set->locked, __ATOMIC_RELEASE);
+}
+
+static value_t *value_of(const rensei_cache_t *c, const set_t *set, int way)
+{
+    return (value_t *)(c->value + (set->place[way] - 1) * c->value_size);
+}
+
+/* The way of that name, or -1. */
+static int way_find(const rensei_cache_t *c, const set_t *set,
+                    rensei_cache_name_t name)
+{
+    unsigned char mark = mark_of(name);
     int i;
 
     for (i = 0; i < WAYS; i++) {
-        if (set->name[i].w[0] == name.w[0] && set->name[i].w[1] == name.w[1] &&
-            set->len[i] > 0) {
-            return i;
+        if (set->mark[i] == mark) {
+            const value_t *v = value_of(c, set, i);
+            if (v->name.w[0] == name.w[0] && v->name.w[1] == name.w[1]) {
+                return i;
+            }
         }
     }
     return -1;
 }
 
-/* An empty slot, or the one unused longest. Ages are differences, so that a
- * tick which has wrapped around does no harm. */
+/* How many uses of the set ago; a tick that has wrapped around does no harm. */
+static apr_uint16_t age(const set_t *set, int way)
+{
+    return (apr_uint16_t)(set->tick - set->used[way]);
+}
+
+/* An empty way, or the one unused longest. */
 static int way_victim(const set_t *set)
 {
     int i, oldest = 0;
 
     for (i = 0; i < WAYS; i++) {
-        if (set->len[i] == 0) {
+        if (set->mark[i] == EMPTY) {
             return i;
         }
-        if (set->tick - set->used[i] > set->tick - set->used[oldest]) {
+        if (age(set, i) > age(set, oldest)) {
             oldest = i;
         }
     }
     return oldest;
 }
 
+/* For a name that the set does not have yet. A way keeps the place that its
+ * first value got. */
+static int way_take(rensei_cache_t *c, set_t *set, rensei_cache_name_t name)
+{
+    int way = way_victim(set);
+
+    if (set->place[way] == 0) {
+        set->place[way] = __atomic_add_fetch(&c->places, 1, __ATOMIC_RELAXED);
+    }
+    set->mark[way] = mark_of(name);
+    value_of(c, set, way)->name = name;
+    return way;
+}
+
 apr_size_t rensei_cache_get(rensei_cache_t *c, rensei_cache_name_t name,
                             void *out)
 {
-    apr_uint32_t n = set_of(c, name);
-    set_t *set = &c->set[n];
+    set_t *set = set_of(c, name);
     apr_size_t len = 0;
     int way;
 
-    apr_thread_mutex_lock(lock_of(c, n));
-    way = way_find(set, name);
+    lock(set);
+    way = way_find(c, set, name);
     if (way >= 0) {
+        const value_t *v = value_of(c, set, way);
+
         set->used[way] = ++set->tick;
-        len = set->len[way];
-        memcpy(out, value_of(c, n, way), len);
+        len = v->len;
+        memcpy(out, v->bytes, len);
     }
-    apr_thread_mutex_unlock(lock_of(c, n));
+    unlock(set);
     return len;
 }
 
 int rensei_cache_put(rensei_cache_t *c, rensei_cache_name_t name,
                      const void *value, apr_size_t len)
 {
-    apr_uint32_t n = set_of(c, name);
-    set_t *set = &c->set[n];
+    set_t *set = set_of(c, name);
+    value_t *v;
     int way;
 
-    if (len == 0 || len > c->value_size) {
+    if (len == 0 || len > c->value_max) {
         /* whatever was kept is not what the caller now says */
         rensei_cache_remove(c, name);
         return 0;
     }
-    apr_thread_mutex_lock(lock_of(c, n));
-    way = way_find(set, name);
+    lock(set);
+    way = way_find(c, set, name);
     if (way < 0) {
-        way = way_victim(set);
+        way = way_take(c, set, name);
     }
-    set->name[way] = name;
-    set->len[way] = (apr_uint16_t)len;
     set->used[way] = ++set->tick;
-    memcpy(value_of(c, n, way), value, len);
-    apr_thread_mutex_unlock(lock_of(c, n));
+    v = value_of(c, set, way);
+    v->len = (apr_uint32_t)len;
+    memcpy(v->bytes, value, len);
+    unlock(set);
     return 1;
 }
 
 void rensei_cache_remove(rensei_cache_t *c, rensei_cache_name_t name)
 {
-    apr_uint32_t n = set_of(c, name);
-    set_t *set = &c->set[n];
+    set_t *set = set_of(c, name);
     int way;
 
-    apr_thread_mutex_lock(lock_of(c, n));
-    way = way_find(set, name);
+    lock(set);
+    way = way_find(c, set, name);
     if (way >= 0) {
-        set->len[way] = 0;
+        set->mark[way] = EMPTY;
     }
-    apr_thread_mutex_unlock(lock_of(c, n));
+    unlock(set);
 }

@@ -1,9 +1,9 @@
 /* Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0 */
 
 /**
- * A bounded cache for one process and all its threads: fixed slots, an even
- * number of small sets, a lock for each group of sets, the oldest of a set
- * replaced. It knows nothing of what it keeps: the caller says under which
+ * A bounded cache for one process and all its threads: small sets, a lock for
+ * each, the oldest of a set replaced. It takes memory for what was put into it,
+ * up to its bound, and gives none back. It knows nothing of what it keeps: the caller says under which
  * name, and judges by the generations in the value whether it still holds.
  *
  * Names are a MAC of the credential (SipHash, 128 bits, the key random per
@@ -22,11 +22,11 @@ typedef struct rensei_cache_name_t {
     apr_uint64_t w[2];
 } rensei_cache_name_t;
 
-/** @param bytes what it may take at the most, locks included
+/** @param bytes what it may take at the most, all included
  * @param value_max bytes of a value; a larger one is not kept
  * @return err INVALID_REQUEST for too few bytes (1024 more than 16 values take
  *   are enough),
- *   UNAVAILABLE without randomness or locks */
+ *   UNAVAILABLE without randomness */
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                                  apr_size_t value_max, const rensei_sys_t *sys,
                                  apr_pool_t *p, rensei_err_t *err);
@@ -37,7 +37,7 @@ rensei_cache_name_t rensei_cache_name(const rensei_cache_t *c,
                                       apr_uint64_t space, const void *data,
                                       apr_size_t n);
 
-/** Copies the value to out, which holds value_max bytes aligned for anything.
+/** Copies the value to out, which holds value_max bytes.
  * @return its length, 0 when it is not there */
 apr_size_t rensei_cache_get(rensei_cache_t *c, rensei_cache_name_t name,
                             void *out);

@@ -41,16 +41,33 @@ static inline apr_uint64_t squeeze(state_t *s)
     return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
-/* n bytes, eight at the most, the first lowest. */
-static inline apr_uint64_t word(const unsigned char *p, apr_size_t n)
+/* Eight bytes, the first lowest. */
+static inline apr_uint64_t word(const unsigned char *p)
 {
-    apr_uint64_t m = 0;
+    apr_uint64_t m;
 
-    memcpy(&m, p, n);
+    memcpy(&m, p, sizeof(m));
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     m = __builtin_bswap64(m);
 #endif
     return m;
+}
+
+/* The last n % 8 bytes of n. Of eight or more, they are the end of a whole
+ * word, which takes no call. */
+static inline apr_uint64_t rest(const unsigned char *data, apr_size_t n)
+{
+    unsigned char last[8] = {0};
+    apr_size_t left = n % 8;
+
+    if (left == 0) {
+        return 0;
+    }
+    if (n > 8) {
+        return word(data + n - 8) >> (64 - 8 * left);
+    }
+    memcpy(last, data, left);
+    return word(last);
 }
 
 void rensei_siphash(apr_uint64_t out[2], const apr_uint64_t key[2],
@@ -64,9 +81,9 @@ void rensei_siphash(apr_uint64_t out[2], const apr_uint64_t key[2],
 
     absorb(&s, first);
     for (; p < whole; p += 8) {
-        absorb(&s, word(p, 8));
+        absorb(&s, word(p));
     }
-    absorb(&s, word(p, n % 8) | (apr_uint64_t)(n + sizeof(first)) << 56);
+    absorb(&s, rest(data, n) | (apr_uint64_t)(n + sizeof(first)) << 56);
     s.v2 ^= 0xee;
     out[0] = squeeze(&s);
     s.v1 ^= 0xdd;

@@ -6,6 +6,7 @@
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
+#include <unistd.h>
 
 #define VALUE_MAX 464 /* bytes */
 
@@ -133,6 +134,34 @@ static unsigned count_kept(rensei_cache_t *c, unsigned names)
     }
     return kept;
 }
+
+static long resident_pages(void)
+{
+    long size, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &resident), 2);
+    fclose(f);
+    return resident;
+}
+
+/* What is in use lies together: 2,000 values of some 500 bytes take one
+ * megabyte, wherever in 32 their sets are, not a page each. */
+START_TEST(few_values_take_few_pages)
+{
+    rensei_cache_t *c = new_cache(32 << 20);
+    char value[VALUE_MAX] = "v";
+    long before = resident_pages();
+
+    for (unsigned n = 0; n < 2000; n++) {
+        ck_assert(rensei_cache_put(c, name_of(c, n), value, sizeof(value)));
+    }
+    ck_assert_uint_eq(count_kept(c, 2000), 2000);
+    ck_assert_int_lt((resident_pages() - before) * sysconf(_SC_PAGESIZE),
+                     3 << 20);
+}
+END_TEST
 
 /* The bytes given are a bound, and are used: a cache that picks sets badly
  * keeps a fraction of what it has room for. */
@@ -323,6 +352,7 @@ Suite *suite_cache(void)
     tcase_add_test(tc, create_refused);
     tcase_add_test(tc, oldest_goes);
     tcase_add_test(tc, memory);
+    tcase_add_test(tc, few_values_take_few_pages);
     tcase_add_test(tc, spread);
     tcase_add_test(tc, keyed_names);
     tcase_add_test(tc, threads);
