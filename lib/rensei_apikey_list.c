@@ -5,23 +5,17 @@
 #include "rensei_field.h"
 #include "rensei_page.h"
 
-/* The statements for the filter that has an index. */
-typedef struct list_way_t {
-    rensei_sql_e list, floor;
-    const char *key;
-} list_way_t;
-
-static list_way_t way_choose(const rensei_apikey_filter_t *f)
+static rensei_page_way_t way_choose(const rensei_apikey_filter_t *f)
 {
     if (f->name) {
-        return (list_way_t){RENSEI_SQL_KEY_LIST_NAME, RENSEI_SQL_KEY_FLOOR_NAME,
-                            f->name};
+        return (rensei_page_way_t){RENSEI_SQL_KEY_LIST_NAME,
+                                   RENSEI_SQL_KEY_FLOOR_NAME, f->name};
     }
     if (f->owner) {
-        return (list_way_t){RENSEI_SQL_KEY_LIST_OWNER,
-                            RENSEI_SQL_KEY_FLOOR_OWNER, f->owner};
+        return (rensei_page_way_t){RENSEI_SQL_KEY_LIST_OWNER,
+                                   RENSEI_SQL_KEY_FLOOR_OWNER, f->owner};
     }
-    return (list_way_t){RENSEI_SQL_KEY_LIST, RENSEI_SQL_KEY_FLOOR, NULL};
+    return (rensei_page_way_t){RENSEI_SQL_KEY_LIST, RENSEI_SQL_KEY_FLOOR, NULL};
 }
 
 static apr_status_t filter_check(const rensei_apikey_filter_t *f,
@@ -48,14 +42,14 @@ static apr_status_t filter_check(const rensei_apikey_filter_t *f,
 }
 
 static apr_status_t list_select(rensei_rows_t *rows, rensei_store_t *st,
-                                const char *org, const rensei_page_t *page,
+                                const char *org, const rensei_page_way_t *way,
+                                const rensei_page_t *page,
                                 const rensei_apikey_filter_t *f,
                                 const char *pattern, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    list_way_t way = way_choose(f);
     const char *args[] = {org,
-                          way.key,
+                          way->key,
                           rensei_store_num(page->n, p),
                           page->id,
                           rensei_store_num(page->floor_n, p),
@@ -71,7 +65,7 @@ static apr_status_t list_select(rensei_rows_t *rows, rensei_store_t *st,
                           f->status,
                           rensei_store_num(page->limit + 1, p)};
 
-    return rensei_store_select(rows, st, way.list, args, p, err);
+    return rensei_store_select(rows, st, way->list, args, p, err);
 }
 
 static apr_status_t page_read(rensei_apikey_page_t *out,
@@ -100,7 +94,7 @@ apr_status_t rensei_apikey_list(rensei_apikey_page_t *out, rensei_store_t *st,
                                 const rensei_apikey_filter_t *f, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    list_way_t way = way_choose(f);
+    const rensei_page_way_t way = way_choose(f);
     const char *pattern;
     rensei_page_t page;
     rensei_rows_t rows;
@@ -115,7 +109,7 @@ apr_status_t rensei_apikey_list(rensei_apikey_page_t *out, rensei_store_t *st,
         rv = rensei_page_floor(&page, st, way.floor, org, way.key, p, err);
     }
     if (rv == APR_SUCCESS) {
-        rv = list_select(&rows, st, org, &page, f, pattern, p, err);
+        rv = list_select(&rows, st, org, &way, &page, f, pattern, p, err);
     }
     if (rv == APR_SUCCESS) {
         rv = page_read(out, &page, &rows, rensei_store_now_ms(st), p, err);

@@ -28,6 +28,12 @@ typedef struct rensei_page_t {
     int floored; /* there are rows below the floor */
 } rensei_page_t;
 
+/** The statements of a list for the filter that has an index. */
+typedef struct rensei_page_way_t {
+    rensei_sql_e list, floor;
+    const char *key; /* of the index, or NULL */
+} rensei_page_way_t;
+
 /** Reads what the caller asked for.
  * @param kind RENSEI_CURSOR_…
  * @param limit 1 to RENSEI_PAGE_MAX, 0 for RENSEI_PAGE_DEFAULT

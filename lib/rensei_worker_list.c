@@ -4,23 +4,18 @@
 #include "rensei_field.h"
 #include "rensei_page.h"
 
-/* The statements for the filter that has an index. */
-typedef struct list_way_t {
-    rensei_sql_e list, floor;
-    const char *key;
-} list_way_t;
-
-static list_way_t way_choose(const rensei_worker_filter_t *f)
+static rensei_page_way_t way_choose(const rensei_worker_filter_t *f)
 {
     if (f->hostname) {
-        return (list_way_t){RENSEI_SQL_WORKER_LIST_HOST,
-                            RENSEI_SQL_WORKER_FLOOR_HOST, f->hostname};
+        return (rensei_page_way_t){RENSEI_SQL_WORKER_LIST_HOST,
+                                   RENSEI_SQL_WORKER_FLOOR_HOST, f->hostname};
     }
     if (f->key) {
-        return (list_way_t){RENSEI_SQL_WORKER_LIST_KEY,
-                            RENSEI_SQL_WORKER_FLOOR_KEY, f->key};
+        return (rensei_page_way_t){RENSEI_SQL_WORKER_LIST_KEY,
+                                   RENSEI_SQL_WORKER_FLOOR_KEY, f->key};
     }
-    return (list_way_t){RENSEI_SQL_WORKER_LIST, RENSEI_SQL_WORKER_FLOOR, NULL};
+    return (rensei_page_way_t){RENSEI_SQL_WORKER_LIST, RENSEI_SQL_WORKER_FLOOR,
+                               NULL};
 }
 
 static apr_status_t filter_check(const rensei_worker_filter_t *f, apr_pool_t *p,
@@ -42,13 +37,13 @@ static apr_status_t filter_check(const rensei_worker_filter_t *f, apr_pool_t *p,
 }
 
 static apr_status_t list_select(rensei_rows_t *rows, rensei_store_t *st,
-                                const char *org, const rensei_page_t *page,
+                                const char *org, const rensei_page_way_t *way,
+                                const rensei_page_t *page,
                                 const rensei_worker_filter_t *f, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    list_way_t way = way_choose(f);
     const char *args[] = {org,
-                          way.key,
+                          way->key,
                           rensei_store_num(page->n, p),
                           page->id,
                           rensei_store_num(page->floor_n, p),
@@ -61,7 +56,7 @@ static apr_status_t list_select(rensei_rows_t *rows, rensei_store_t *st,
                           f->status,
                           rensei_store_num(page->limit + 1, p)};
 
-    return rensei_store_select(rows, st, way.list, args, p, err);
+    return rensei_store_select(rows, st, way->list, args, p, err);
 }
 
 static void page_read(rensei_worker_page_t *out, const rensei_page_t *page,
@@ -86,7 +81,7 @@ apr_status_t rensei_worker_list(rensei_worker_page_t *out, rensei_store_t *st,
                                 const rensei_worker_filter_t *f, apr_pool_t *p,
                                 rensei_err_t *err)
 {
-    list_way_t way = way_choose(f);
+    const rensei_page_way_t way = way_choose(f);
     rensei_page_t page;
     rensei_rows_t rows;
     apr_status_t rv = rensei_page_open(&page, RENSEI_CURSOR_WORKER, f->limit,
@@ -100,7 +95,7 @@ apr_status_t rensei_worker_list(rensei_worker_page_t *out, rensei_store_t *st,
         rv = rensei_page_floor(&page, st, way.floor, org, way.key, p, err);
     }
     if (rv == APR_SUCCESS) {
-        rv = list_select(&rows, st, org, &page, f, p, err);
+        rv = list_select(&rows, st, org, &way, &page, f, p, err);
     }
     if (rv == APR_SUCCESS) {
         page_read(out, &page, &rows, rensei_store_now_ms(st), p);
