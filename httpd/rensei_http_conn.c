@@ -12,39 +12,6 @@
 #include <unistd.h>
 
 #define CONN_KEY "rensei:conn"
-#define NOTES_KEY "rensei:files:1"
-#define NOTES_MAX 16
-
-/* Of the process and its children, for all our modules. */
-typedef struct note_t {
-    const char *path;
-    apr_uint64_t device, file;
-} note_t;
-
-typedef struct notes_t {
-    int count;
-    note_t note[NOTES_MAX];
-} notes_t;
-
-static notes_t *notes_of(const server_rec *s)
-{
-    void *notes = NULL;
-
-    apr_pool_userdata_get(&notes, NOTES_KEY, s->process->pool);
-    return notes;
-}
-
-static note_t *note_find(notes_t *notes, const char *path)
-{
-    int i;
-
-    for (i = 0; notes && i < notes->count; i++) {
-        if (strcmp(notes->note[i].path, path) == 0) {
-            return &notes->note[i];
-        }
-    }
-    return NULL;
-}
 
 static int file_see(apr_uint64_t *device, apr_uint64_t *file, const char *path)
 {
@@ -58,48 +25,12 @@ static int file_see(apr_uint64_t *device, apr_uint64_t *file, const char *path)
     return 1;
 }
 
-void rensei_http_conn_note(const char *path, server_rec *s)
-{
-    apr_pool_t *pool = s->process->pool;
-    notes_t *notes = notes_of(s);
-    char *real = realpath(path, NULL);
-    note_t *note = real ? note_find(notes, real) : NULL;
-
-    if (!notes) {
-        notes = apr_pcalloc(pool, sizeof(*notes));
-        apr_pool_userdata_set(notes, NOTES_KEY, apr_pool_cleanup_null, pool);
-    }
-    if (real && !note && notes->count < NOTES_MAX) {
-        note = &notes->note[notes->count++];
-        note->path = apr_pstrdup(pool, real);
-    }
-    if (note) {
-        file_see(&note->device, &note->file, real);
-    }
-    free(real);
-}
-
 static apr_status_t away(rensei_err_t *err, const char *cause)
 {
     rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                    "The store is not available at the moment.");
     err->cause = cause;
     return APR_EGENERAL;
-}
-
-/* Which file mod_dbd has opened cannot be seen. But it opened it after httpd
- * was started: if the file of then is still there, it was that one. */
-static void file_of_start(rensei_http_conn_t *c, const server_rec *s)
-{
-    const note_t *note = note_find(notes_of(s), c->path);
-
-    if (note) {
-        c->device = note->device;
-        c->file = note->file;
-    }
-    else {
-        file_see(&c->device, &c->file, c->path);
-    }
 }
 
 /* All three: where -shm is opened for reading alone, it is so for every
@@ -120,8 +51,12 @@ static int writable(const char *path, apr_pool_t *p)
     return 1;
 }
 
+/* Which file mod_dbd has opened cannot be seen: a child that started while the
+ * file was away has one that was made anew, and is nowhere now, but takes the
+ * -wal beside the file that came back for its own. So of SQLite's, mod_dbd's
+ * handle is asked for its name and nothing else. */
 static apr_status_t conn_make(rensei_http_conn_t **out, ap_dbd_t *dbd,
-                              server_rec *s, apr_pool_t *p, rensei_err_t *err)
+                              apr_pool_t *p, rensei_err_t *err)
 {
     rensei_http_conn_t *c = apr_pcalloc(dbd->pool, sizeof(*c));
     rensei_store_t *st;
@@ -143,8 +78,6 @@ static apr_status_t conn_make(rensei_http_conn_t **out, ap_dbd_t *dbd,
     }
     if (path && *path) {
         c->path = apr_pstrdup(c->pool, path);
-        c->readonly = !writable(path, p);
-        file_of_start(c, s);
     }
     apr_hash_set(dbd->prepared, CONN_KEY, APR_HASH_KEY_STRING, c);
     *out = c;
@@ -158,12 +91,12 @@ static apr_status_t handle_close(void *data)
     return apr_dbd_close(c->driver, c->handle);
 }
 
-/* Opens the file that is there now. Between two looks that show the same file
- * it was that one. */
+/* Opens the file that is there now, beside mod_dbd's. Between two looks that
+ * show the same file it was that one. */
 static apr_status_t reopen(rensei_http_conn_t *c, ap_dbd_t *dbd, apr_pool_t *p,
                            rensei_err_t *err)
 {
-    rensei_http_conn_t *old = c->replaced ? c : NULL;
+    rensei_http_conn_t *old = c->own ? c : NULL;
     rensei_http_conn_t fresh = *c;
     const char *cause = NULL;
 
@@ -185,7 +118,7 @@ static apr_status_t reopen(rensei_http_conn_t *c, ap_dbd_t *dbd, apr_pool_t *p,
     }
     fresh.prepared = apr_hash_make(fresh.pool);
     fresh.ready = 0;
-    fresh.replaced = 1;
+    fresh.own = 1;
     fresh.readonly = 0;
     *c = fresh;
     apr_pool_cleanup_register(c->pool, c, handle_close, apr_pool_cleanup_null);
@@ -196,7 +129,7 @@ static apr_status_t renew(rensei_http_conn_t *c, ap_dbd_t *dbd, server_rec *s,
                           apr_pool_t *p, rensei_err_t *err)
 {
     struct stat st;
-    int readonly = c->readonly;
+    int first = !c->own, readonly = c->readonly;
     apr_status_t rv;
 
     if (stat(c->path, &st) != 0) {
@@ -210,19 +143,22 @@ static apr_status_t renew(rensei_http_conn_t *c, ap_dbd_t *dbd, server_rec *s,
                                       c->path));
     }
     rv = reopen(c, dbd, p, err);
-    if (rv == APR_SUCCESS && readonly) {
+    if (rv != APR_SUCCESS || first) {
+        return rv;
+    }
+    if (readonly) {
         ap_log_error(RSLOG_MARK, APLOG_NOTICE, 0, s,
                      RSLOG(0121) "the store's file can be written to again: a "
                                  "connection was opened anew to %s",
                      c->path);
     }
-    else if (rv == APR_SUCCESS) {
+    else {
         ap_log_error(RSLOG_MARK, APLOG_NOTICE, 0, s,
                      RSLOG(0120) "the store's file was replaced: a connection "
                                  "goes on with the new %s",
                      c->path);
     }
-    return rv;
+    return APR_SUCCESS;
 }
 
 apr_status_t rensei_http_conn_get(rensei_http_conn_t **out, ap_dbd_t *dbd,
@@ -233,7 +169,7 @@ apr_status_t rensei_http_conn_get(rensei_http_conn_t **out, ap_dbd_t *dbd,
 
     *out = apr_hash_get(dbd->prepared, CONN_KEY, APR_HASH_KEY_STRING);
     if (!*out) {
-        rv = conn_make(out, dbd, s, p, err);
+        rv = conn_make(out, dbd, p, err);
     }
     if (rv == APR_SUCCESS &&
         ((*out)->readonly || !rensei_http_conn_current(*out))) {
@@ -248,4 +184,11 @@ int rensei_http_conn_current(const rensei_http_conn_t *c)
 
     return !c->path || (file_see(&device, &file, c->path) &&
                         device == c->device && file == c->file);
+}
+
+int rensei_http_conn_empty(const rensei_http_conn_t *c)
+{
+    struct stat st;
+
+    return c->path && stat(c->path, &st) == 0 && st.st_size == 0;
 }

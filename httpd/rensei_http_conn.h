@@ -6,11 +6,12 @@
  *
  * Who has a file open goes on with it when it was removed, or another one was
  * put in its place: what he writes then is acknowledged, and lost. mod_dbd
- * does not look, and lets nobody drop a connection; so where the file was
- * replaced, our modules open the new one beside mod_dbd's, which stays for
- * those who have statements prepared on it. Where there is none, the store is
- * away. The same goes for a file that may not be written to: SQLite opens it
- * for reading alone, and such a connection never writes again.
+ * does not look, makes a file where there is none, and lets nobody drop a
+ * connection; so our modules open the file themselves beside mod_dbd's, which
+ * stays for those who have statements prepared on it, and open it anew where
+ * it was replaced. Where there is none, the store is away. The same goes for a
+ * file that may not be written to: SQLite opens it for reading alone, and such
+ * a connection never writes again.
  */
 #ifndef RENSEI_HTTP_CONN_H
 #define RENSEI_HTTP_CONN_H
@@ -28,12 +29,9 @@ typedef struct rensei_http_conn_t {
     const char *path; /* of the SQLite file; NULL: PostgreSQL */
     apr_uint64_t device, file;
     int ready;    /* for the caller: what is done once for a connection */
-    int replaced; /* one of ours beside mod_dbd's */
+    int own;      /* opened by us beside mod_dbd's, and device and file known */
     int readonly; /* it cannot write, and never will: to be opened again */
 } rensei_http_conn_t;
-
-/** In post_config: notes which file is there, before anybody opens it. */
-void rensei_http_conn_note(const char *path, server_rec *s);
 
 /** The connection for what mod_dbd gave, on the file that is there now. Kept
  * in dbd->prepared, so that all our modules share it.
@@ -47,5 +45,8 @@ apr_status_t rensei_http_conn_get(rensei_http_conn_t **out, ap_dbd_t *dbd,
  * `renseictl db restore` leaves the file alone while the connection is open:
  * SQLite holds a lock on it. */
 int rensei_http_conn_current(const rensei_http_conn_t *c);
+
+/** Is there nothing at all in the SQLite file? */
+int rensei_http_conn_empty(const rensei_http_conn_t *c);
 
 #endif

@@ -31,6 +31,8 @@ static APR_OPTIONAL_FN_TYPE(rensei_auth_witness) * auth_witness;
 static APR_OPTIONAL_FN_TYPE(rensei_auth_turn) * auth_turn;
 static APR_OPTIONAL_FN_TYPE(rensei_auth_gate) * auth_gate;
 static APR_OPTIONAL_FN_TYPE(rensei_auth_watcher) * auth_watcher;
+static APR_OPTIONAL_FN_TYPE(rensei_auth_filled) * auth_filled;
+static APR_OPTIONAL_FN_TYPE(rensei_auth_seen_filled) * auth_seen_filled;
 
 void rensei_http_store_retrieve(void)
 {
@@ -40,6 +42,8 @@ void rensei_http_store_retrieve(void)
     auth_turn = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_turn);
     auth_gate = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_gate);
     auth_watcher = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_watcher);
+    auth_filled = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_filled);
+    auth_seen_filled = APR_RETRIEVE_OPTIONAL_FN(rensei_auth_seen_filled);
 }
 
 void rensei_http_store_child_init(apr_pool_t *p, server_rec *s)
@@ -130,16 +134,25 @@ static void watch(rensei_http_store_t *h)
 }
 
 /* mod_dbd makes the file anew where there is none. To put our tables into
- * that, while httpd runs, would be to forget all that it knew. A migration
- * may take its time. */
+ * that, while httpd runs, would be to forget all that it knew. */
+static apr_status_t emptied(const rensei_http_store_t *h, rensei_err_t *err)
+{
+    return auth_filled && auth_filled(h->server)
+               ? unavailable(err, h->conn->path
+                                      ? "the store's file was replaced by an "
+                                        "empty one"
+                                      : "the database has lost its tables")
+               : APR_SUCCESS;
+}
+
+/* A migration may take its time. */
 static apr_status_t migrate(rensei_http_store_t *h, int version,
                             rensei_err_t *err)
 {
-    apr_status_t rv;
+    apr_status_t rv = version == 0 ? emptied(h, err) : APR_SUCCESS;
 
-    if (h->conn->replaced && version == 0) {
-        return unavailable(err,
-                           "the store's file was replaced by an empty one");
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     rensei_http_watch_end(&h->watch);
     rv = rensei_store_migrate(h->store, h->pool, err);
@@ -171,12 +184,20 @@ static apr_status_t make_ready(rensei_http_store_t *h, rensei_err_t *err)
     if (h->conn->ready) {
         return APR_SUCCESS;
     }
+    /* Before any statement: SQLite takes a -wal beside an empty file for what
+     * was left of another, and removes it. */
+    if (rensei_http_conn_empty(h->conn) && emptied(h, err) != APR_SUCCESS) {
+        return APR_EGENERAL;
+    }
     if (rensei_store_setup(h->store, h->pool, err) != APR_SUCCESS ||
         schema_check(h, err) != APR_SUCCESS) {
         return unavailable(err, err->cause ? err->cause : err->text);
     }
     if (!rensei_http_conn_current(h->conn)) {
         return unavailable(err, "the store's file was replaced just now");
+    }
+    if (auth_seen_filled) {
+        auth_seen_filled(h->server);
     }
     h->conn->ready = 1;
     return APR_SUCCESS;

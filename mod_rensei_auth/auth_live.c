@@ -6,7 +6,6 @@
 #include "auth_gate.h"
 #include "auth_throttle.h"
 #include "auth_used.h"
-#include "rensei_http_conn.h"
 #include "rensei_http_log.h"
 #include "rensei_http_store.h"
 
@@ -36,7 +35,7 @@ APLOG_USE_MODULE(rensei_auth);
 #define ENDING apr_time_from_sec(2) /* for what a child writes when it ends */
 
 /* Its layout is part of the key: a build with another one starts afresh. */
-#define LIVE_KEY "rensei_auth:live:8"
+#define LIVE_KEY "rensei_auth:live:9"
 
 typedef struct live_store_t {
     apr_uint64_t id;        /* hash of driver and params; 0: free */
@@ -49,6 +48,7 @@ typedef struct live_store_t {
     apr_int64_t next_flush; /* of uses; the same */
     apr_int64_t flushing;   /* until then somebody is at it; the same */
     apr_int64_t said_at;    /* when its failure was logged; 0: it works */
+    apr_uint32_t filled;    /* it has been seen with our tables */
 } live_store_t;
 
 typedef struct live_t {
@@ -154,6 +154,20 @@ int auth_live_fresh(const server_rec *s)
     synced = LOAD(live->store[c->store].synced_at);
     return synced != 0 &&
            monotonic() - synced <= apr_time_from_sec(c->staleness);
+}
+
+int auth_live_filled(const server_rec *s)
+{
+    const auth_server_conf_t *c = auth_server_conf(s);
+
+    return live && c->store >= 0 && LOAD(live->store[c->store].filled);
+}
+
+void auth_live_seen_filled(const server_rec *s)
+{
+    if (live && !auth_live_filled(s) && auth_server_conf(s)->store >= 0) {
+        STORE(live->store[auth_server_conf(s)->store].filled, 1);
+    }
 }
 
 apr_uint64_t auth_live_sequence(const server_rec *s)
@@ -623,9 +637,6 @@ int auth_live_post_config(apr_pool_t *p, server_rec *main_server)
         if (c->sources && auth_conf_has_store(c)) {
             if (number_store(s)) {
                 stores++;
-            }
-            if (strcmp(c->dbd_driver, "sqlite3") == 0) {
-                rensei_http_conn_note(c->dbd_params, s);
             }
         }
     }

@@ -74,4 +74,9 @@ apr_uint64_t auth_live_sequence(const server_rec *s);
 /** Was that virtual host's store followed within its RenseiMaxStaleness? */
 int auth_live_fresh(const server_rec *s);
 
+/** Has somebody seen that virtual host's store with our tables, since httpd was
+ * started? And: somebody has. */
+int auth_live_filled(const server_rec *s);
+void auth_live_seen_filled(const server_rec *s);
+
 #endif

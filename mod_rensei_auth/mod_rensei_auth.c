@@ -69,6 +69,16 @@ static rensei_http_gate_t *rensei_auth_gate(server_rec *s)
     return auth_gate_of(s);
 }
 
+static int rensei_auth_filled(server_rec *s)
+{
+    return auth_live_filled(s);
+}
+
+static void rensei_auth_seen_filled(server_rec *s)
+{
+    auth_live_seen_filled(s);
+}
+
 static rensei_http_watcher_t *rensei_auth_watcher(void)
 {
     return auth_gate_watcher();
@@ -152,6 +162,8 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(rensei_auth_turn);
     APR_REGISTER_OPTIONAL_FN(rensei_auth_gate);
     APR_REGISTER_OPTIONAL_FN(rensei_auth_watcher);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_filled);
+    APR_REGISTER_OPTIONAL_FN(rensei_auth_seen_filled);
 }
 
 AP_DECLARE_MODULE(rensei_auth) = {

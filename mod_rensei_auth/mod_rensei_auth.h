@@ -87,6 +87,11 @@ APR_DECLARE_OPTIONAL_FN(const rensei_memory_t *, rensei_auth_memory,
 /** The turn in which all processes of this httpd write to SQLite. */
 APR_DECLARE_OPTIONAL_FN(rensei_turn_t *, rensei_auth_turn, (void));
 
+/** Has somebody seen that virtual host's store with our tables, since httpd was
+ * started? And: somebody has. */
+APR_DECLARE_OPTIONAL_FN(int, rensei_auth_filled, (server_rec * s));
+APR_DECLARE_OPTIONAL_FN(void, rensei_auth_seen_filled, (server_rec * s));
+
 /** Where requests for the store of that virtual host queue in this process
  * (RenseiStoreWaiters). NULL: none */
 APR_DECLARE_OPTIONAL_FN(rensei_http_gate_t *, rensei_auth_gate,

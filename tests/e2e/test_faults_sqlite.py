@@ -6,6 +6,8 @@ acknowledged is there afterwards; and when it is over, the server goes on by
 itself. (A file that is removed, or replaced: test_backup.py.)"""
 
 import os
+import shutil
+import signal
 import subprocess
 import time
 
@@ -14,6 +16,7 @@ import pytest
 from harness import where
 from harness.load import CHANGES, CONF, Load
 from harness.oauth import TOKEN, WHOAMI
+from harness.pace import cut_off
 from harness.store import CtlError
 from harness.world import World
 
@@ -25,7 +28,7 @@ PATIENCE = 20  # seconds, in which every request is answered
 
 class Place:
     """A server with a store of its own, and a load on it; a token and a key
-    that its one child remembers, and a key that it has never seen."""
+    that its one child has seen, and a key that it has not."""
 
     def __init__(self, launch, kept=None):
         self.world = World(kept or launch.store())
@@ -34,8 +37,7 @@ class Place:
         self.client = self.world.a.client()
         self.key, self.unseen = self.world.a.key(), self.world.a.key()
         self.token = self.gate.token(self.client)
-        time.sleep(1.5)  # nothing is cached before the first look at changes
-        self.remembered()
+        self.passed()
         self.gate.allow_log(*TROUBLE)
 
     def get(self, credential):
@@ -46,8 +48,14 @@ class Place:
             "grant_type": "client_credentials", "client_id": self.client.id,
             "client_secret": self.client.secret}).status
 
-    def remembered(self):
-        assert [self.get(self.token), self.get(self.key.token)] == [200, 200]
+    def known(self):
+        return [self.get(self.token), self.get(self.key.token)]
+
+    def passed(self):
+        assert self.known() == [200, 200]
+
+    def remembers(self):
+        return self.known() == [200, 200]
 
     def load(self, **more):
         return Load(self.gate, self.world.a, CHANGES, may={503}, pause=0.01,
@@ -58,11 +66,11 @@ class Place:
         for _ in range(4):
             until(lambda: self.issue() == 200, "tokens")
             until(lambda: self.get(self.unseen.token) == 200, "a key")
-            self.remembered()
+            self.passed()
 
 
 def until(ask, why, seconds=30):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * where.SLOWNESS
     while not ask():
         assert time.monotonic() < deadline, f"waited for {why}"
         time.sleep(0.05)
@@ -93,7 +101,7 @@ def test_locked_for_ten_seconds(place):
         wire.execute("BEGIN EXCLUSIVE")
         end = time.monotonic() + 10
         while time.monotonic() < end:
-            place.remembered()
+            place.passed()
             assert place.get(place.unseen.token) in (200, 503)
             time.sleep(0.1)
         wire.execute("ROLLBACK")
@@ -175,7 +183,7 @@ def test_no_room(launch_here, how):
         load.more(20)
         disk.fill(place.gate)
         until(lambda: load.ledger.count(503) > 30, "no room")
-        place.remembered()
+        place.passed()
         assert place.get(place.unseen.token) == 200  # to read takes no room
         disk.empty()
         load.more(50)
@@ -187,29 +195,70 @@ def test_no_room(launch_here, how):
 # -- away ---------------------------------------------------------------------
 
 
-def moved(path, to):
-    for rest in ("", "-wal", "-shm"):
-        if os.path.exists(path + rest):
-            os.rename(path + rest, to + rest)
+class Elsewhere:
+    """The file with its -wal and -shm, which go together: whoever opens one
+    without the others takes it for another database. So it is their folder
+    that is moved, and an empty one put in its place."""
+
+    def __init__(self, place):
+        self.folder = place.store.folder
+        self.away = self.folder.with_name(self.folder.name + "-away")
+
+    def go(self):
+        os.rename(self.folder, self.away)
+        self.folder.mkdir()
+        where.own(self.folder, 0o755)
+
+    def come_back(self):
+        made = self.folder.with_name(self.folder.name + "-made")
+        os.rename(self.folder, made)
+        os.rename(self.away, self.folder)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def test_moved_away_and_back(place):
     """Whoever has the file open could go on with it, and have his changes end
     up nowhere. So there are none while it is not where it should be."""
+    file = Elsewhere(place)
+
+    def cut():
+        file.go()
+        until(lambda: place.issue() == 503, "the file to be missed")
+
     with place.load() as load:
         load.more(20)
-        moved(place.path, place.path + ".away")
-        until(lambda: place.issue() == 503, "the file to be missed")
-        before = load.ledger.count(200, 201), len(load.ledger.events)
-        place.remembered()
+        cut_off(cut, file.come_back, place.remembers)
+        before, refused = len(load.ledger.events), load.ledger.count(503)
         assert place.get(place.unseen.token) == 503
-        until(lambda: load.ledger.count(503) > 30, "503")
-        assert len(load.ledger.events) <= before[1] + len(load.workers)
-        moved(place.path + ".away", place.path)
+        until(lambda: load.ledger.count(503) > refused + 30, "503")
+        assert len(load.ledger.events) <= before + len(load.workers)
+        file.come_back()
         load.more(50)
     answered(load)
     place.goes_on()
     load.settle()
+
+
+def test_moved_away_without_its_wal(place):
+    """The file alone goes away, and a child that starts meanwhile, and opens
+    whatever is there, finds an empty one that SQLite has made: it is no store
+    of ours, its answers are 503, and the -wal with what was acknowledged last
+    is not thrown away. When the file comes back, so does everything."""
+    made = place.world.a.client()  # is in the -wal alone
+    os.rename(place.path, place.path + ".aside")
+    child, = place.gate.workers()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: place.gate.workers() not in ([], [child]), "a new child")
+    for _ in range(10):
+        assert place.issue() == 503
+        assert place.get(place.unseen.token) in (200, 503)
+    os.rename(place.path + ".aside", place.path)
+    until(lambda: place.issue() == 200, "the store to be back")
+    for _ in range(20):
+        place.passed()
+        assert place.get(place.unseen.token) == 200
+        assert place.gate.token(made)
+    place.goes_on()
 
 
 # -- damaged ------------------------------------------------------------------
