@@ -4,7 +4,7 @@
 The difference of two runs of "httpd -X" that serve WARM and WARM + COUNT
 requests over one connection, in the threads that serve. Both begin when the
 store is followed, so that both ask it for each credential once. It repeats to
-about 0.2 %, on a busy machine, too. What other threads did more in the longer
+about 0.3 %, on a busy machine, too. What other threads did more in the longer
 run is said beside it: that goes by the clock, and comes in lumps. The kernel
 is not in it; and the emulated processor has no SHA extensions, so that hashing
 weighs more than on the processor itself."""
