@@ -6,7 +6,7 @@
 #   make test       all tests
 #   make check-unit the unit tests alone
 #   make check-asan all of them under the sanitizers (over SQLite, slow)
-#   make check-valgrind  the unit tests and fuzz inputs under valgrind
+#   make check-valgrind  the same under valgrind (an hour or more)
 #   make coverage   what of lib/ the unit tests run
 #   make fuzz       search for inputs that break a reader (FUZZ_SECONDS each)
 #   make soak       a mixed load for long (MINUTES=30, STORE=sqlite or pgsql)

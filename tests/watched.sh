@@ -1,7 +1,7 @@
 #!/bin/sh
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
 #
-# Tests, over SQLite, in processes that are watched while they run: by
+# All tests, over SQLite, in processes that are watched while they run: by
 # AddressSanitizer and UndefinedBehaviorSanitizer (what is in BUILD was made
 # with them), or by valgrind. Whatever either says is shown, and fails the run.
 # Called by `make check-asan` and `make check-valgrind`.
@@ -13,9 +13,13 @@ shift 2
 cd "$(dirname "$0")/.." || exit 1
 status=0
 
-# The server's children write here, as another account.
-said=$(mktemp -d)
+# The server's children write in $said, as another account.
+work=$(mktemp -d)
+said=$work/said
+mkdir "$said" "$work/shared"
+chmod 755 "$work"
 chmod 1777 "$said"
+trap 'rm -rf "$work"' EXIT
 
 # Leaks of the modules are not looked for in httpd: it frees nothing that
 # belongs to a pool of its own when a child ends. Each module has its copy of
@@ -25,9 +29,27 @@ asan_options() {
     export UBSAN_OPTIONS="print_stacktrace=1:log_path=$said/ubsan"
 }
 
+one_run() {
+    RENSEI_BUILD=$build RENSEI_E2E_STORE=${RENSEI_E2E_STORE:-sqlite} \
+        RENSEI_E2E_SHARED=$work/shared /usr/bin/python3 -m pytest -q "$@"
+}
+
+# Four runs share the files, as in run.sh. Not test_make_run: support/run.sh
+# starts httpd there, not the tests; the sanitizer's library would have to be
+# in all that it starts, and curl hangs with that.
 e2e() {
-    RENSEI_BUILD=$build RENSEI_E2E_STORE=sqlite \
-        /usr/bin/python3 -m pytest -q "$@"
+    [ $# -gt 0 ] || set -- tests/e2e --ignore tests/e2e/test_make_run.py
+    others=
+    for number in 2 3 4; do
+        one_run "$@" >"$work/$number" 2>&1 &
+        others="$others $number:$!"
+    done
+    one_run "$@" || status=1
+    for other in $others; do
+        wait "${other#*:}" || status=1
+        echo "end to end, run ${other%:*}"
+        cat "$work/${other%:*}"
+    done
 }
 
 under_asan() {
@@ -37,21 +59,43 @@ under_asan() {
     asan_options 0
     RENSEI_E2E_PRELOAD=$(gcc -print-file-name=libasan.so)
     export RENSEI_E2E_PRELOAD
-    # Not test_make_run: the sanitizer's library would have to be in all that
-    # it starts, and curl hangs with that.
-    [ $# -gt 0 ] || set -- tests/e2e --ignore tests/e2e/test_make_run.py
-    e2e "$@" || status=1
+    e2e "$@"
 }
 
-# Some thirty times slower: of the unit tests one process for all, so that what
-# is lost can be told, and every input of the fuzz targets.
+# Makes a program that runs its arguments under valgrind, in the process that
+# it is called in. What that forks is watched, too; what it executes (a CGI
+# script, a secret's program) is not ours. The process ids come again in a run
+# this long: it is the time that makes the names of the logs unique.
+#
+# Of leaks, what no pointer leads to any more: what a pool still holds when a
+# process ends is no mistake.
+make_wrapper() {
+    cat >"$1" <<END
+#!/bin/sh
+exec valgrind --quiet --vgdb=no --fair-sched=yes --error-limit=no \\
+    --num-callers=30 --error-exitcode=99 --leak-check=full \\
+    --show-leak-kinds=definite --errors-for-leak-kinds=definite \\
+    --suppressions='$PWD/tests/valgrind.supp' \\
+    --log-file="$said/valgrind.\$(date +%s.%N).%p" "\$@"
+END
+    chmod 755 "$1"
+}
+
+# Some thirty times slower. Of the unit tests one process for all, so that what
+# is lost can be told, and every input of the fuzz targets; beside them httpd
+# with all its children, and renseictl, in the end-to-end tests.
 under_valgrind() {
-    watch="valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite \
-        --show-leak-kinds=definite --error-exitcode=99 --log-file=$said/valgrind.%p"
-    # shellcheck disable=SC2086
-    CK_FORK=no CK_DEFAULT_TIMEOUT=0 $watch "$build/unit" || status=1
-    # shellcheck disable=SC2086
-    $watch "$build/fuzz-replay" tests/fuzz/corpus || status=1
+    make_wrapper "$work/run"
+    {
+        CK_FORK=no CK_DEFAULT_TIMEOUT=0 "$work/run" "$build/unit" &&
+            "$work/run" "$build/fuzz-replay" tests/fuzz/corpus
+    } >"$work/unit" 2>&1 &
+    unit=$!
+    RENSEI_E2E_WRAPPER=$work/run RENSEI_E2E_SLOWNESS=10
+    export RENSEI_E2E_WRAPPER RENSEI_E2E_SLOWNESS
+    e2e "$@"
+    wait $unit || status=1
+    cat "$work/unit"
 }
 
 case $by in
@@ -66,6 +110,5 @@ for f in "$said"/*; do
     echo "--- $(basename "$f")"
     head -n 60 "$f"
 done
-rm -rf "$said"
 [ $status -eq 0 ] && echo "tests: nothing found by $by"
 exit $status

@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 
 import pytest  # noqa: E402
 
-from harness import backend, httpd, store  # noqa: E402
+from harness import backend, httpd, store, where  # noqa: E402
 from harness.node import Node  # noqa: E402
 from harness.world import World  # noqa: E402
 
@@ -27,6 +27,17 @@ from harness.world import World  # noqa: E402
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "only(kind, why): runs over that kind of store alone")
+    config.addinivalue_line(
+        "markers", "not_under(watcher, why): not where tests/watched.sh has "
+        "asan or valgrind watch the processes")
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("not_under"):
+        watcher, why = mark.args
+        assert watcher in ("asan", "valgrind"), item.nodeid
+        if watcher == where.WATCHED_BY:
+            pytest.skip(f"under {watcher}: {why}")
 
 
 def _is_for_this_store(item):

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import threading
 import time
+from http.client import HTTPException
 
 import pytest
 
@@ -33,7 +34,7 @@ def place(launch, more="", **options):
 
 def until(ask, seconds=20, why=""):
     """Waits until ask() is true."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * where.SLOWNESS
     while not ask():
         assert time.monotonic() < deadline, why or ask
         time.sleep(0.05)
@@ -73,7 +74,7 @@ def test_whoever_has_the_writers_turn_is_killed(launch_here):
     def ask():
         try:
             gate.post(TOKEN, form=form)
-        except OSError:
+        except (OSError, HTTPException):
             pass  # its child was killed
 
     for victim in 0, 1, 0, 1:
@@ -87,9 +88,9 @@ def test_whoever_has_the_writers_turn_is_killed(launch_here):
             time.sleep(0.3)
         begun = time.monotonic()
         until(lambda: gate.post(TOKEN, form=form).status == 200)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 10 * where.SLOWNESS
         for thread in threads:
-            thread.join(30)
+            thread.join(30 * where.SLOWNESS)
             assert not thread.is_alive()
     check_store(world.store)
 
@@ -242,13 +243,15 @@ def draw(gate, world, drawn, tokens, others):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(60 * where.SLOWNESS)
     assert len(found) == 8 * (tokens + 4 * others)
     for value in found:
         drawn.add(value)
 
 
 @NOT_THE_STORES
+@pytest.mark.not_under("valgrind", "of eight writers that are so slow some wait "
+                       "longer for SQLite than the gateway lets them")
 def test_nothing_random_is_drawn_twice(launch_here):
     """By children that were forked at the same moment, by those of a graceful
     restart, and by those of a server that was killed and started again."""

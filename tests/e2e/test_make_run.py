@@ -205,10 +205,13 @@ def test_as_root_only_the_store_is_the_servers(running):
     assert {n for n, o in owners.items() if o != "root"} == {
         "data", "data/store.db"}
     assert owners["data"] == "www-data"
-    children = subprocess.run(
-        ["ps", "-o", "user=", "--ppid", str(running.pid())], text=True,
-        capture_output=True, check=True).stdout.split()
-    assert set(children) == {"www-data"}
+
+    def children():
+        return set(subprocess.run(
+            ["ps", "-o", "user=", "--ppid", str(running.pid())], text=True,
+            capture_output=True, check=True).stdout.split())
+    # root's for a moment, each of them, when it starts
+    wait_for(lambda: children() == {"www-data"}, children)
 
 
 def test_a_second_start_says_so(running):

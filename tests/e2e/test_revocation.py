@@ -11,7 +11,8 @@ import time
 import pytest
 
 from harness import conf, jwt
-from harness.crowd import Crowd
+from harness.crowd import Crowd, stopped
+from harness.httpd import UP
 from harness.pace import Within, cut_off, patient, wait_for
 
 READ, WRITE = "sessions:read", "sessions:write"
@@ -302,12 +303,15 @@ def test_revoked_during_a_graceful_restart(gate, world, admin):
     share one revocation: nothing stale is accepted by either."""
     for _ in range(3):
         client = world.a.client()
+        restarted = gate.log().count(UP)
         with Load(gate, gate.token(client)) as load:
             load.more(30)
             gate.process.send_signal(signal.SIGUSR1)
             time.sleep(0.02)
             revoke_under(load, lambda: admin("DELETE",
                                              f"{CLIENTS}/{client.id}"))
+        # httpd can miss a signal while it is still at the last one
+        wait_for(lambda: gate.log().count(UP) > restarted)
 
 
 def test_revoked_before_a_restart_stays_revoked(gate, world, admin):
@@ -394,7 +398,7 @@ def test_the_store_goes_away(launch_here):
     assert ask(fresh) == 503
     assert ask("rsk_live_" + "0" * 64) == 503
     time.sleep(max(0, broken + 1.5 - time.monotonic()))
-    assert ask(token) == 200
+    assert ask(token) == 200 or time.monotonic() > broken + 3
     time.sleep(max(0, broken + 4.5 - time.monotonic()))
     for _ in range(3):
         assert ask(token) == 503
@@ -419,8 +423,9 @@ def test_revoked_while_the_store_was_away(launch_here):
     wait_for(lambda: server.get("/api/whoami", token=token).status == 503)
     time.sleep(2)  # so long for the other child, too
     assert server.get("/api/whoami", token=token).status == 503
-    store.mend()
-    store.ctl("m2m-clients", "revoke", client.id, "--org", org)
+    with stopped(server.workers()):  # or it could look in between the two
+        store.mend()
+        store.ctl("m2m-clients", "revoke", client.id, "--org", org)
 
     def refused():
         status = server.get("/api/whoami", token=token).status

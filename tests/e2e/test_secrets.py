@@ -31,6 +31,11 @@ EXEC_SECRET = known_secrets.add("a secret that a program prints on demand...")
 OLD_SECRET = known_secrets.add("the secret of last year, which still verifies")
 
 
+# What /proc/PID/environ shows is the stack that the kernel made.
+not_under_valgrind = pytest.mark.not_under(
+    "valgrind", "valgrind gives its own copy of the environment to the program")
+
+
 def environment(pid):
     """Nothing of a child that is just ending after a restart."""
     try:
@@ -40,6 +45,7 @@ def environment(pid):
         return b""
 
 
+@not_under_valgrind
 def test_the_environment_of_the_processes(gate, world):
     """Anyone of that account, and every crash report, reads
     /proc/PID/environ; a CGI would inherit it."""
@@ -52,6 +58,7 @@ def test_the_environment_of_the_processes(gate, world):
     assert b"PATH=" in environment(gate.process.pid)
 
 
+@not_under_valgrind
 def test_the_environment_after_a_graceful_restart(gate):
     gate.graceful()
     seen = [environment(pid) for pid in [gate.process.pid] + gate.children()]
@@ -104,6 +111,7 @@ def test_a_dump_of_the_configuration(sources):
     assert "RenseiSecret" in done.stdout
 
 
+@not_under_valgrind
 def test_every_source(sources, world):
     """The first signs, all verify; a line's end after the secret is not part
     of it; and none shows."""

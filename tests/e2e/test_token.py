@@ -649,7 +649,8 @@ def test_429_after_too_many_failures(launch_here, world):
 def test_429_ends(launch_here, world):
     def run(window):
         server = launch_here.httpd(
-            f"RenseiThrottle 3/{window.seconds}\n" + conf.API,
+            # a second more: it counts in whole ones
+            f"RenseiThrottle 3/{window.seconds + 1}\n" + conf.API,
             store=world.store, children=2)
         client = world.a.client()
         # an id that nobody has is throttled as well, or that tells which

@@ -189,8 +189,9 @@ def test_it_outlasts_a_server_that_is_away(gate, world, admin, daemon):
     key = registration_key(world, max_uses=1)
     one = daemon(key)
     one.wait_for("refreshed")
-    before = one.token()
     gate.stop()
+    one.wait_for("again in")
+    before = one.token()
     one.wait_for("again in", 2)
     assert one.token() == before  # it is still good for most of a minute
     refreshed = one.log().count("refreshed")

@@ -27,10 +27,12 @@ static apr_time_t clock_read(void *baton)
     return test_now;
 }
 
-/* splitmix64: every test draws the same bytes, and no draw repeats another */
+/* splitmix64: every test draws the same bytes, and no draw repeats another, of
+ * whatever thread. */
 static apr_uint64_t random_next(void)
 {
-    apr_uint64_t z = (random_state += APR_UINT64_C(0x9e3779b97f4a7c15));
+    apr_uint64_t z = __atomic_add_fetch(
+        &random_state, APR_UINT64_C(0x9e3779b97f4a7c15), __ATOMIC_RELAXED);
 
     z = (z ^ (z >> 30)) * APR_UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * APR_UINT64_C(0x94d049bb133111eb);

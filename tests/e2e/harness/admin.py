@@ -4,8 +4,11 @@
 import time
 import urllib.parse
 
+from . import pace
+
 READ = "sessions:read"
 CLIENTS = "/api/admin/m2m-clients"
+NOTICE = "credential.expiring"
 NOBODY = "m2m_" + "0" * 32  # well formed, and nobody's
 
 
@@ -41,7 +44,13 @@ class Admin:
         return self.ok("POST", self.keys, body, 201)
 
     def events(self, **query):
-        return self.ok("GET", self.audit, query=query)["events"]
+        """The newest first. Without the notices of what ends, which come by
+        themselves, at any time, unless they are asked for."""
+        found = self.ok("GET", self.audit, query=query)["events"]
+        return [e for e in found if e["event"] != NOTICE or "event" in query]
+
+    def newest(self):
+        return self.events(limit=100)[0]
 
 
 def invalid(answer, field):
@@ -51,7 +60,7 @@ def invalid(answer, field):
     assert field in answer.json["error_description"], answer
 
 
-def noted(ask, seconds=30):
+def noted(ask, seconds=pace.LIMIT):
     """What ask() gives when it is something: uses are written in batches."""
     deadline = time.monotonic() + seconds
     while not (known := ask()) and time.monotonic() < deadline:

@@ -11,11 +11,11 @@ import select
 import signal
 import time
 
-from . import http
+from . import http, where
 
 SIZE = 6  # connections, of all children together
-PLACED = 5  # seconds for a child to take a connection and answer
-LIMIT = 90  # seconds for all of it
+PLACED = 5 * where.SLOWNESS  # seconds for a child to take a connection and answer
+LIMIT = 90 * where.SLOWNESS  # seconds for all of it
 
 
 class Crowd:
@@ -90,7 +90,7 @@ class Crowd:
 def _take(pid, others, wires, mark):
     """Has that child take the connections, while the others are stopped. One
     of them may hold a lock then, so that is not for long."""
-    with _stopped(others), contextlib.suppress(OSError):
+    with stopped(others), contextlib.suppress(OSError):
         for wire in wires:
             wire.wire.timeout = PLACED
             wire.get(mark)
@@ -101,7 +101,8 @@ def _take(pid, others, wires, mark):
 
 
 @contextlib.contextmanager
-def _stopped(pids):
+def stopped(pids):
+    """Those processes do nothing meanwhile."""
     try:
         for pid in pids:
             _signal(pid, signal.SIGSTOP)

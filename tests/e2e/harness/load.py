@@ -29,7 +29,8 @@ class Lost(Exception):
 
 
 class Refused(Exception):
-    """An answer that the test allows, such as 503: it was not done."""
+    """An answer that the test allows, such as 503: it was not done, where the
+    load is not unsure of that."""
 
 
 class Wrong(Exception):
@@ -128,6 +129,11 @@ class Worker(threading.Thread):
                               token=self.org.admin.token, json=body)
         except (Lost, Wrong):
             self.ledger.limbo.add(target)
+            raise
+        except Refused:
+            if self.load.unsure:
+                self.ledger.limbo.add(target)
+                raise Lost from None
             raise
         said = json.loads(answer.body)
         made = said.get("client", said)
@@ -262,12 +268,14 @@ CHANGES = {"issue": 3, "make_client": 1, "make_key": 1, "revoke_key": 1,
 
 class Load:
     """Workers, half of them on connections that they keep. may: statuses
-    that are allowed besides the right one; may_lose: connections may break."""
+    that are allowed besides the right one; may_lose: connections may break;
+    unsure: so may the store's, and what was answered 503 was perhaps done."""
 
     def __init__(self, gate, org, mix=None, threads=6, may=(), may_lose=False,
-                 pause=0.0):
+                 pause=0.0, unsure=False):
         self.gate, self.org, self.mix = gate, org, mix or EVERYTHING
         self.may, self.may_lose, self.pause = set(may), may_lose, pause
+        self.unsure = unsure
         self.ledger = Ledger()
         self.done = threading.Event()
         self.clients = [org.client("sessions:read") for _ in range(threads)]

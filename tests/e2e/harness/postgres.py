@@ -11,6 +11,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import time
 
 import psycopg2
 
@@ -158,7 +159,9 @@ class Cluster:
         """Throws everybody out of a database, and lets nobody in."""
         self._excused.add(name)
         self.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        self.throw_out(name)
+        for _ in "12":  # who was let in just before may not be seen at once
+            self.throw_out(name)
+            time.sleep(0.02)
 
     def throw_out(self, name):
         """Ends the connections that there are to a database; whoever was

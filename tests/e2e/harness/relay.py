@@ -27,12 +27,15 @@ class Relay:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._wake, self._woken = socket.socketpair()
         self._ended = False
+        self._is_cut = threading.Event()
         self._thread.start()
 
     def cut(self):
-        """What is open ends, and nothing new gets through."""
+        """What is open has ended, and nothing new gets through."""
+        self._is_cut.clear()
         self._whole = False
         self._tell()
+        assert self._is_cut.wait(10 * where.SLOWNESS), "the line is not cut"
 
     def join(self):
         self._whole = True
@@ -61,6 +64,7 @@ class Relay:
             self._woken.recv(100)
         if not self._whole:
             self._drop_all()
+            self._is_cut.set()
         if self._listener in ready:
             self._accept()
         for pair in list(self._pairs):

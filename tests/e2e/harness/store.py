@@ -69,7 +69,7 @@ class Store:
     def ctl(self, *args):
         """Runs renseictl --json as the server's account; its answer."""
         done = subprocess.run(
-            [where.tool(), "--json", "--store", self.spec, *args],
+            [where.plain_tool(), "--json", "--store", self.spec, *args],
             text=True, capture_output=True, timeout=60, cwd="/",
             **where.as_server_user())
         if done.returncode != 0:
@@ -121,6 +121,9 @@ class Sqlite(Store):
         self._kept = None
 
     def copy(self):
+        if where.WRAPPER:
+            # httpd kills a child that takes long to end: it left a -wal
+            self.ctl("org", "list")
         assert os.listdir(self.folder) == ["store.db"], "it is open"
         other = Sqlite(empty=True)
         shutil.copyfile(self.params, other.params)

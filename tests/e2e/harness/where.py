@@ -14,8 +14,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("RENSEI_BUILD", ROOT / "build")).resolve()
 HTTPD = shutil.which("apache2") or shutil.which("httpd") or "/usr/sbin/apache2"
-# What is in BUILD was made with sanitizers: tests/watched.sh.
-SANITIZED = "RENSEI_E2E_PRELOAD" in os.environ
+# tests/watched.sh: what is in BUILD was made with sanitizers, whose library is
+# PRELOAD; or httpd and renseictl are started by WRAPPER, a program that runs
+# its arguments under valgrind.
+PRELOAD = os.environ.get("RENSEI_E2E_PRELOAD")
+WRAPPER = os.environ.get("RENSEI_E2E_WRAPPER")
+WATCHED_BY = "asan" if PRELOAD else "valgrind" if WRAPPER else None
+# How many times slower than usual is still no failure. All limits of how long
+# a test waits for the gateway are multiplied by it, and how long the gateway
+# waits for the store.
+SLOWNESS = int(os.environ.get("RENSEI_E2E_SLOWNESS", 1))
 AS_ROOT = os.geteuid() == 0
 USER = "www-data" if AS_ROOT else pwd.getpwuid(os.geteuid()).pw_name
 GROUP = "www-data" if AS_ROOT else grp.getgrgid(os.getegid()).gr_name
@@ -47,16 +55,33 @@ def run_folder(prefix):
 
 
 @functools.lru_cache(maxsize=None)
-def tool():
+def plain_tool():
     """renseictl, where the server's account can run it: a checkout may be in
-    a folder that only root may enter."""
+    a folder that only root may enter. For what a test needs, not for what it
+    is about: valgrind does not watch it, which would double the time."""
     built = BUILD / "renseictl"
     assert built.exists(), f"{built} is not there: run make first"
     if not AS_ROOT:
         return built
+    return Path(shutil.copy(built, _tool_folder()))
+
+
+@functools.lru_cache(maxsize=None)
+def tool():
+    """The same, for tests of renseictl."""
+    if not WRAPPER:
+        return plain_tool()
+    wrapped = _tool_folder() / "watched-renseictl"
+    wrapped.write_text(f'#!/bin/sh\nexec "{WRAPPER}" "{plain_tool()}" "$@"\n')
+    wrapped.chmod(0o755)
+    return wrapped
+
+
+@functools.lru_cache(maxsize=None)
+def _tool_folder():
     folder = run_folder("tool")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(shutil.copy(built, folder))
+    return folder
 
 
 def as_server_user():
