@@ -22,16 +22,28 @@ int rensei_http_reply(request_rec *r, int status, json_t *body)
                 : HTTP_INTERNAL_SERVER_ERROR;
 }
 
+/* Not by ap_rwrite, which copies it into a buffer of 8 KB, for more to come.
+ * What becomes of it is httpd's: a peer that is gone needs no answer. */
+static void body_send(request_rec *r, const char *text, apr_size_t n)
+{
+    apr_bucket_alloc_t *list = r->connection->bucket_alloc;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, list);
+
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(text, n, r->pool, list));
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(list));
+    ap_pass_brigade(r->output_filters, bb);
+}
+
 int rensei_http_reply_text(request_rec *r, int status, const char *text)
 {
-    int n = (int)strlen(text);
+    apr_size_t n = strlen(text);
 
     r->status = status;
     ap_set_content_type(r, "application/json");
-    ap_set_content_length(r, n);
+    ap_set_content_length(r, (apr_off_t)n);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
-    ap_rwrite(text, n, r);
+    body_send(r, text, n);
     return OK;
 }
 

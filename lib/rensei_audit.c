@@ -11,7 +11,7 @@
 
 #define WHO_MAX 256 /* bytes of what tells of a caller */
 #define COLS 12
-#define ROWS_LOG_MAX 4 /* a statement takes 1, 2, 4, 8 or 16 rows */
+#define ROWS_MAX 16 /* that a statement takes */
 
 /* What comes with a request must not make its event fail: text that the
  * database would not take (PostgreSQL takes UTF-8 alone) is left out. */
@@ -91,29 +91,34 @@ static void event_args(const char **args, const rensei_event_t *ev,
     memcpy(args, row, sizeof(row));
 }
 
-/* In as few statements as they are to be had. */
+/* So chosen that up to 16 events are two statements at the most. */
+static const struct {
+    int rows;
+    rensei_sql_e stmt;
+} inserts[] = {
+    {ROWS_MAX, RENSEI_SQL_AUDIT_INSERT_16}, {12, RENSEI_SQL_AUDIT_INSERT_12},
+    {8, RENSEI_SQL_AUDIT_INSERT_8},         {6, RENSEI_SQL_AUDIT_INSERT_6},
+    {4, RENSEI_SQL_AUDIT_INSERT_4},         {3, RENSEI_SQL_AUDIT_INSERT_3},
+    {2, RENSEI_SQL_AUDIT_INSERT_2},         {1, RENSEI_SQL_AUDIT_INSERT}};
+
 static apr_status_t events_insert(rensei_store_t *st,
                                   const rensei_event_t *const *ev, int n,
                                   apr_pool_t *p, rensei_err_t *err)
 {
-    static const rensei_sql_e stmt[] = {
-        RENSEI_SQL_AUDIT_INSERT, RENSEI_SQL_AUDIT_INSERT_2,
-        RENSEI_SQL_AUDIT_INSERT_4, RENSEI_SQL_AUDIT_INSERT_8,
-        RENSEI_SQL_AUDIT_INSERT_16};
-    const char *args[COLS << ROWS_LOG_MAX];
+    const char *args[COLS * ROWS_MAX];
     apr_status_t rv = APR_SUCCESS;
-    int i, log = ROWS_LOG_MAX;
+    int i, which = 0;
 
     while (n > 0 && rv == APR_SUCCESS) {
-        while (1 << log > n) {
-            log--;
+        while (inserts[which].rows > n) {
+            which++;
         }
-        for (i = 0; i < 1 << log; i++) {
+        for (i = 0; i < inserts[which].rows; i++) {
             event_args(args + (apr_size_t)i * COLS, ev[i], p);
         }
-        rv = rensei_store_exec(NULL, st, stmt[log], args, p, err);
-        ev += 1 << log;
-        n -= 1 << log;
+        rv = rensei_store_exec(NULL, st, inserts[which].stmt, args, p, err);
+        ev += inserts[which].rows;
+        n -= inserts[which].rows;
     }
     return rv;
 }

@@ -16,13 +16,12 @@
     "BEGIN ISOLATION LEVEL READ COMMITTED; " \
     "SET LOCAL lock_timeout = '5s'"
 
-/* What is to be run: a text, or a statement with its arguments; and where
- * its result goes. */
+/* What is to be run, and where its result goes. */
 typedef struct call_t {
-    const char *sql;   /* the text, or the statement's name, for the log */
-    rensei_sql_e stmt; /* RENSEI_SQL_COUNT: a text */
-    const char *const *args;
-    rensei_rows_t *rows; /* NULL: gives none */
+    const char *sql;
+    const char *name;        /* to be prepared as; NULL: as it stands */
+    const char *const *args; /* of what is prepared */
+    rensei_rows_t *rows;     /* NULL: gives none */
     int changed;
 } call_t;
 
@@ -78,10 +77,10 @@ static void rows_copy(rensei_rows_t *out, const rensei_conn_t *c,
 /* The statement as prepared on this connection, prepared now if it was not,
  * or if `again`. Lazily, because mod_dbd's own way prepares before the tables
  * are there, and fails for good. */
-static apr_dbd_prepared_t *prepared(rensei_conn_t *c, rensei_sql_e stmt,
+static apr_dbd_prepared_t *prepared(rensei_conn_t *c, const call_t *call,
                                     int again)
 {
-    const char *name = rensei_sql_name(stmt);
+    const char *name = call->name;
     apr_dbd_prepared_t *old =
         apr_hash_get(c->prepared, name, APR_HASH_KEY_STRING);
     apr_dbd_prepared_t *out = NULL;
@@ -91,7 +90,7 @@ static apr_dbd_prepared_t *prepared(rensei_conn_t *c, rensei_sql_e stmt,
     }
     /* Without a label PostgreSQL's driver sends the text each time: a server
      * that restarted has forgotten what had a label. */
-    if (apr_dbd_prepare(c->driver, c->pool, c->handle, rensei_sql_text(stmt),
+    if (apr_dbd_prepare(c->driver, c->pool, c->handle, call->sql,
                         c->sqlite ? name : NULL, &out) != 0) {
         /* The old one is dead. It would go on failing when the schema is good
          * again, and say nothing of the schema. */
@@ -106,18 +105,18 @@ static apr_dbd_prepared_t *prepared(rensei_conn_t *c, rensei_sql_e stmt,
 static int call_stmt(rensei_conn_t *c, call_t *call, int again,
                      apr_dbd_results_t **res, apr_pool_t *p)
 {
-    apr_dbd_prepared_t *stmt = prepared(c, call->stmt, again && c->sqlite);
-    /* The driver's parameter lacks a const; it only reads. */
+    apr_dbd_prepared_t *stmt = prepared(c, call, again && c->sqlite);
+    /* The driver's parameter lacks a const; it only reads. The 0 is their
+     * number, which APR ignores: the driver has counted them. */
     const char **args = (const char **)call->args;
-    int n = rensei_sql_args(call->stmt);
 
     if (stmt == NULL) {
         return -1;
     }
     if (call->rows) {
-        return apr_dbd_pselect(c->driver, p, c->handle, res, stmt, 1, n, args);
+        return apr_dbd_pselect(c->driver, p, c->handle, res, stmt, 1, 0, args);
     }
-    return apr_dbd_pquery(c->driver, p, c->handle, &call->changed, stmt, n,
+    return apr_dbd_pquery(c->driver, p, c->handle, &call->changed, stmt, 0,
                           args);
 }
 
@@ -133,9 +132,8 @@ static int call_text(rensei_conn_t *c, call_t *call, apr_dbd_results_t **res,
 static int call_once(rensei_conn_t *c, call_t *call, int again, apr_pool_t *p)
 {
     apr_dbd_results_t *res = NULL;
-    int rc = call->stmt == RENSEI_SQL_COUNT
-                 ? call_text(c, call, &res, p)
-                 : call_stmt(c, call, again, &res, p);
+    int rc = call->name ? call_stmt(c, call, again, &res, p)
+                        : call_text(c, call, &res, p);
 
     if (rc == 0 && call->rows) {
         rows_copy(call->rows, c, res, p);
@@ -163,12 +161,18 @@ static int worth_retry(rensei_conn_t *c, const call_t *call, apr_pool_t *p)
         return why && (strcmp(why, "database schema has changed") == 0 ||
                        strcmp(why, "not an error") == 0);
     }
-    if (c->tx || (call->stmt != RENSEI_SQL_COUNT && !call->rows)) {
+    if (c->tx || (call->name && !call->rows)) {
         return 0;
     }
     return (c->renew
                 ? c->renew(c->renew_baton)
                 : apr_dbd_check_conn(c->driver, p, c->handle)) == APR_SUCCESS;
+}
+
+/* What the log calls it. */
+static const char *call_name(const call_t *call)
+{
+    return call->name ? call->name : call->sql;
 }
 
 static apr_status_t call_failed(rensei_conn_t *c, const call_t *call,
@@ -181,14 +185,15 @@ static apr_status_t call_failed(rensei_conn_t *c, const call_t *call,
         strcmp(why, "attempt to write a readonly database") == 0) {
         c->readonly = 1;
     }
-    return unavailable(call->sql, why, p, err);
+    return unavailable(call_name(call), why, p, err);
 }
 
 static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
                              rensei_err_t *err)
 {
     if (c->tx && c->tx_failed) {
-        return unavailable(call->sql, "the transaction failed before", p, err);
+        return unavailable(call_name(call), "the transaction failed before", p,
+                           err);
     }
     if (call_once(c, call, 0, p) != 0 &&
         (!worth_retry(c, call, p) || call_once(c, call, 1, p) != 0)) {
@@ -200,7 +205,7 @@ static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
 apr_status_t rensei_conn_text(rensei_rows_t *out, rensei_conn_t *c,
                               const char *sql, apr_pool_t *p, rensei_err_t *err)
 {
-    call_t call = {sql, RENSEI_SQL_COUNT, NULL, out, 0};
+    call_t call = {.sql = sql, .rows = out};
 
     return call_run(c, &call, p, err);
 }
@@ -228,7 +233,10 @@ apr_status_t rensei_conn_stmt(rensei_rows_t *out, int *changed,
                               const char *const *args, apr_pool_t *p,
                               rensei_err_t *err)
 {
-    call_t call = {rensei_sql_name(stmt), stmt, args, out, 0};
+    call_t call = {.sql = rensei_sql_text(stmt, c->sqlite),
+                   .name = rensei_sql_name(stmt),
+                   .args = args,
+                   .rows = out};
     int alone = out == NULL && c->tx == NULL;
     apr_status_t rv = APR_SUCCESS;
 
@@ -263,10 +271,22 @@ static apr_status_t tx_cleanup(void *baton)
     return APR_SUCCESS;
 }
 
+/* What begins and ends a transaction comes with each of them, so that SQLite
+ * is not to parse it each time. PostgreSQL takes one statement at a time of
+ * what is prepared, and its BEGIN is two. */
+static apr_status_t begin_or_commit(rensei_conn_t *c, const char *sqlite,
+                                    const char *pgsql, const char *name,
+                                    apr_pool_t *p, rensei_err_t *err)
+{
+    call_t call = {.sql = c->sqlite ? sqlite : pgsql,
+                   .name = c->sqlite ? name : NULL};
+
+    return call_run(c, &call, p, err);
+}
+
 apr_status_t rensei_conn_begin(rensei_conn_t *c, apr_pool_t *p,
                                rensei_err_t *err)
 {
-    const char *begin = c->sqlite ? "BEGIN IMMEDIATE" : PGSQL_BEGIN;
     apr_status_t rv;
 
     if (c->tx) {
@@ -277,7 +297,8 @@ apr_status_t rensei_conn_begin(rensei_conn_t *c, apr_pool_t *p,
     if (rv == APR_SUCCESS) {
         /* Not apr_dbd_transaction_start: on a stale connection PostgreSQL's
          * dereferences NULL, and either commits what is abandoned. */
-        rv = rensei_conn_text(NULL, c, begin, p, err);
+        rv = begin_or_commit(c, "BEGIN IMMEDIATE", PGSQL_BEGIN, "rensei:BEGIN",
+                             p, err);
     }
     if (rv != APR_SUCCESS) {
         give_turn(c);
@@ -300,7 +321,7 @@ apr_status_t rensei_conn_commit(rensei_conn_t *c, apr_pool_t *p,
     }
     /* PostgreSQL answers COMMIT of a failed transaction with success, having
      * rolled it back; so the statement is not even sent then. */
-    rv = rensei_conn_text(NULL, c, "COMMIT", p, err);
+    rv = begin_or_commit(c, "COMMIT", "COMMIT", "rensei:COMMIT", p, err);
     if (rv != APR_SUCCESS) {
         rensei_conn_rollback(c);
         return rv;

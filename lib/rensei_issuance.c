@@ -70,6 +70,14 @@ static apr_status_t fit_find(apr_hash_t *fit, rensei_store_t *st,
     return rv;
 }
 
+static int fits(const rensei_issuance_t *one, apr_hash_t *fit)
+{
+    const apr_int64_t *version =
+        apr_hash_get(fit, one->client, APR_HASH_KEY_STRING);
+
+    return version && *version == one->client_version;
+}
+
 static apr_status_t stale_find(int *stale, rensei_store_t *st,
                                rensei_issuance_t *const *list, int count,
                                apr_pool_t *p, rensei_err_t *err)
@@ -84,11 +92,7 @@ static apr_status_t stale_find(int *stale, rensei_store_t *st,
         rv = fit_find(fit, st, list, recent, count, p, err);
     }
     for (i = 0; rv == APR_SUCCESS && i < count; i++) {
-        const apr_int64_t *version =
-            apr_hash_get(fit, list[i]->client, APR_HASH_KEY_STRING);
-
-        list[i]->stale =
-            !recent[i] && (!version || *version != list[i]->client_version);
+        list[i]->stale = !recent[i] && !fits(list[i], fit);
         *stale += list[i]->stale;
     }
     return rv;

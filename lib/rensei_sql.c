@@ -2,8 +2,6 @@
 
 #include "rensei_sql.h"
 
-#include <string.h>
-
 /* One text for SQLite and PostgreSQL. Arguments are bound as text, so:
  * - a column compares with a bare %s (the column's type decides on both), an
  *   expression or a row of values needs a CAST;
@@ -145,8 +143,14 @@
     "request_id, details, hash) "
 #define EVENT "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 #define EVENTS_2 EVENT ", " EVENT
+#define EVENTS_3 EVENTS_2 ", " EVENT
 #define EVENTS_4 EVENTS_2 ", " EVENTS_2
+#define EVENTS_6 EVENTS_4 ", " EVENTS_2
 #define EVENTS_8 EVENTS_4 ", " EVENTS_4
+#define EVENTS_12 EVENTS_8 ", " EVENTS_4
+#define EVENTS_16 EVENTS_8 ", " EVENTS_8
+#define EVENTS_INSERT(otherwise, events) \
+    "INSERT " otherwise "INTO rensei_audit " EVENT_COLS "VALUES " events
 
 /* Some of the rows that have expired: each statement that adds one takes away
  * a few, so that none has to take away many. */
@@ -434,16 +438,14 @@ static const char *const text[RENSEI_SQL_COUNT] = {
         "ON CONFLICT (org_id) DO UPDATE SET "
         "seq = rensei_audit_heads.seq + CAST(%s AS BIGINT) "
         "RETURNING seq, hash",
-    [RENSEI_SQL_AUDIT_INSERT] =
-        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENT,
-    [RENSEI_SQL_AUDIT_INSERT_2] =
-        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_2,
-    [RENSEI_SQL_AUDIT_INSERT_4] =
-        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_4,
-    [RENSEI_SQL_AUDIT_INSERT_8] =
-        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_8,
-    [RENSEI_SQL_AUDIT_INSERT_16] =
-        "INSERT INTO rensei_audit " EVENT_COLS "VALUES " EVENTS_8 ", " EVENTS_8,
+    [RENSEI_SQL_AUDIT_INSERT] = EVENTS_INSERT("", EVENT),
+    [RENSEI_SQL_AUDIT_INSERT_2] = EVENTS_INSERT("", EVENTS_2),
+    [RENSEI_SQL_AUDIT_INSERT_3] = EVENTS_INSERT("", EVENTS_3),
+    [RENSEI_SQL_AUDIT_INSERT_4] = EVENTS_INSERT("", EVENTS_4),
+    [RENSEI_SQL_AUDIT_INSERT_6] = EVENTS_INSERT("", EVENTS_6),
+    [RENSEI_SQL_AUDIT_INSERT_8] = EVENTS_INSERT("", EVENTS_8),
+    [RENSEI_SQL_AUDIT_INSERT_12] = EVENTS_INSERT("", EVENTS_12),
+    [RENSEI_SQL_AUDIT_INSERT_16] = EVENTS_INSERT("", EVENTS_16),
     [RENSEI_SQL_AUDIT_HASH] =
         "UPDATE rensei_audit_heads SET hash = %s WHERE org_id = %s",
     [RENSEI_SQL_AUDIT_HEAD] = "SELECT seq, hash, anchor_seq, anchor_hash "
@@ -543,27 +545,30 @@ static const char *const text[RENSEI_SQL_COUNT] = {
                          "(SELECT value FROM rensei_sequence WHERE id = 1)",
 };
 
+/* SQLite keeps a copy of each page that an INSERT of several rows changes, to
+ * take back the first rows if a later one fails. Here what fails ends the
+ * transaction, so that there is nothing to keep. */
+#define OR_FAIL "OR FAIL "
+static const char *const text_of_sqlite[RENSEI_SQL_COUNT] = {
+    [RENSEI_SQL_AUDIT_INSERT_2] = EVENTS_INSERT(OR_FAIL, EVENTS_2),
+    [RENSEI_SQL_AUDIT_INSERT_3] = EVENTS_INSERT(OR_FAIL, EVENTS_3),
+    [RENSEI_SQL_AUDIT_INSERT_4] = EVENTS_INSERT(OR_FAIL, EVENTS_4),
+    [RENSEI_SQL_AUDIT_INSERT_6] = EVENTS_INSERT(OR_FAIL, EVENTS_6),
+    [RENSEI_SQL_AUDIT_INSERT_8] = EVENTS_INSERT(OR_FAIL, EVENTS_8),
+    [RENSEI_SQL_AUDIT_INSERT_12] = EVENTS_INSERT(OR_FAIL, EVENTS_12),
+    [RENSEI_SQL_AUDIT_INSERT_16] = EVENTS_INSERT(OR_FAIL, EVENTS_16),
+};
+
 #define NAME(name) "rensei:" #name,
 static const char *const name_of[RENSEI_SQL_COUNT] = {RENSEI_SQL_LIST(NAME)};
 #undef NAME
 
-const char *rensei_sql_text(rensei_sql_e stmt)
+const char *rensei_sql_text(rensei_sql_e stmt, int sqlite)
 {
-    return text[stmt];
+    return sqlite && text_of_sqlite[stmt] ? text_of_sqlite[stmt] : text[stmt];
 }
 
 const char *rensei_sql_name(rensei_sql_e stmt)
 {
     return name_of[stmt];
-}
-
-int rensei_sql_args(rensei_sql_e stmt)
-{
-    int n = 0;
-    const char *s;
-
-    for (s = strstr(text[stmt], "%s"); s; s = strstr(s + 2, "%s")) {
-        n++;
-    }
-    return n;
 }

@@ -86,8 +86,11 @@
     X(AUDIT_NEXT)          \
     X(AUDIT_INSERT)        \
     X(AUDIT_INSERT_2)      \
+    X(AUDIT_INSERT_3)      \
     X(AUDIT_INSERT_4)      \
+    X(AUDIT_INSERT_6)      \
     X(AUDIT_INSERT_8)      \
+    X(AUDIT_INSERT_12)     \
     X(AUDIT_INSERT_16)     \
     X(AUDIT_HASH)          \
     X(AUDIT_HEAD)          \
@@ -125,14 +128,12 @@
 typedef enum { RENSEI_SQL_LIST(RENSEI_SQL_ENUM) RENSEI_SQL_COUNT } rensei_sql_e;
 #undef RENSEI_SQL_ENUM
 
-/** The statement's text, for apr_dbd_prepare. */
-const char *rensei_sql_text(rensei_sql_e stmt);
+/** The statement's text, for apr_dbd_prepare.
+ * @param sqlite else PostgreSQL */
+const char *rensei_sql_text(rensei_sql_e stmt, int sqlite);
 
 /** What the statement is called among those prepared on a connection that
  * other modules use as well: "rensei:" and its name. */
 const char *rensei_sql_name(rensei_sql_e stmt);
-
-/** How many arguments it takes. */
-int rensei_sql_args(rensei_sql_e stmt);
 
 #endif

@@ -106,10 +106,10 @@ const char *rensei_rows_text(const rensei_rows_t *rows, int row, int col);
 apr_int64_t rensei_rows_int(const rensei_rows_t *rows, int row, int col);
 
 /** Runs a statement that gives rows. args are texts, NULL for SQL's NULL, as
- * many as the statement has `%s` (rensei_sql_args). A statement that failed
- * because the schema changed under it (SQLite), or outside a transaction
- * because the connection was lost (PostgreSQL), is tried once more: so outside
- * of one, it must change nothing.
+ * many as the statement has `%s`. A statement that failed because the schema
+ * changed under it (SQLite), or outside a transaction because the connection
+ * was lost (PostgreSQL), is tried once more: so outside of one, it must change
+ * nothing.
  * @return err UNAVAILABLE with the driver's words as cause */
 apr_status_t rensei_store_select(rensei_rows_t *out, rensei_store_t *st,
                                  rensei_sql_e stmt, const char *const *args,

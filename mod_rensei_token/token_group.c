@@ -121,10 +121,11 @@ static void group_end(waiting_t *const *members, int n, apr_status_t rv,
 
     for (i = 0; i < n; i++) {
         members[i]->rv = rv;
-        members[i]->code = rv == APR_SUCCESS ? RENSEI_E_NONE : err->code;
-        apr_cpystrn(members[i]->cause,
-                    rv != APR_SUCCESS && err->cause ? err->cause : "",
-                    CAUSE_MAX);
+        if (rv != APR_SUCCESS) {
+            members[i]->code = err->code;
+            apr_cpystrn(members[i]->cause, err->cause ? err->cause : "",
+                        CAUSE_MAX);
+        }
         member_wake(members[i], OVER);
     }
 }
