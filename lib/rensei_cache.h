@@ -3,8 +3,9 @@
 /**
  * A bounded cache for one process and all its threads: small sets, a lock for
  * each, the oldest of a set replaced. It takes memory for what was put into it,
- * up to its bound, and gives none back. It knows nothing of what it keeps: the caller says under which
- * name, and judges by the generations in the value whether it still holds.
+ * up to its bound, and gives none back. It knows nothing of what it keeps: the
+ * caller says under which name, and judges by the generations in the value
+ * whether it still holds.
  *
  * Names are a MAC of the credential (SipHash, 128 bits, the key random per
  * process): nobody can steer names into one set, or find another credential

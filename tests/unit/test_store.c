@@ -77,10 +77,11 @@ static const char *plan_of(rensei_sql_e stmt)
 {
     char *sql = apr_pstrcat(test_pool, "EXPLAIN QUERY PLAN ",
                             rensei_sql_text(stmt, 1), NULL);
-    const char *at, *plan;
+    const char *plan;
+    char *at;
 
     for (at = strstr(sql, "%s"); at; at = strstr(at, "%s")) {
-        memcpy(sql + (at - sql), "''", 2);
+        at[0] = at[1] = '\'';
     }
     plan = test_sql_lines(sql, 3);
     return plan ? plan : "";
