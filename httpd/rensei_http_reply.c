@@ -22,28 +22,28 @@ int rensei_http_reply(request_rec *r, int status, json_t *body)
                 : HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* Not by ap_rwrite, which copies it into a buffer of 8 KB, for more to come.
- * What becomes of it is httpd's: a peer that is gone needs no answer. */
-static void body_send(request_rec *r, const char *text, apr_size_t n)
+/* Not by ap_rwrite, which copies it into a buffer of 8 KB, for more to come. */
+apr_status_t rensei_http_pass_json(ap_filter_t *to, request_rec *r,
+                                   const char *text)
 {
+    apr_size_t n = strlen(text);
     apr_bucket_alloc_t *list = r->connection->bucket_alloc;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, list);
 
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(text, n, r->pool, list));
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(list));
-    ap_pass_brigade(r->output_filters, bb);
-}
-
-int rensei_http_reply_text(request_rec *r, int status, const char *text)
-{
-    apr_size_t n = strlen(text);
-
-    r->status = status;
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, (apr_off_t)n);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
-    body_send(r, text, n);
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_pool_create(text, n, r->pool, list));
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(list));
+    return ap_pass_brigade(to, bb);
+}
+
+/* What becomes of it is httpd's: a peer that is gone needs no answer. */
+int rensei_http_reply_text(request_rec *r, int status, const char *text)
+{
+    r->status = status;
+    rensei_http_pass_json(r->output_filters, r, text);
     return OK;
 }
 

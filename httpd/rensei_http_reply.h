@@ -13,6 +13,15 @@
 
 #include <httpd.h>
 #include <jansson.h>
+#include <util_filter.h>
+
+/** Passes on a JSON text (which lives as long as the request) as the whole body
+ * of the response, with `Cache-Control: no-store` and
+ * `X-Content-Type-Options: nosniff`.
+ * @param to the filter that gets it
+ * @return what that filter returned */
+apr_status_t rensei_http_pass_json(ap_filter_t *to, request_rec *r,
+                                   const char *text);
 
 /** Writes body (whose reference is dropped) with `Cache-Control: no-store`
  * and `X-Content-Type-Options: nosniff`. For a handler to return: OK, with

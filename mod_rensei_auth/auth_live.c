@@ -156,17 +156,28 @@ int auth_live_fresh(const server_rec *s)
            monotonic() - synced <= apr_time_from_sec(c->staleness);
 }
 
+/* Not before post_config, and not where there is no store. */
+static live_store_t *store_of(const server_rec *s)
+{
+    int n = auth_server_conf(s)->store;
+
+    return live && n >= 0 ? &live->store[n] : NULL;
+}
+
 int auth_live_filled(const server_rec *s)
 {
-    const auth_server_conf_t *c = auth_server_conf(s);
+    const live_store_t *ls = store_of(s);
 
-    return live && c->store >= 0 && LOAD(live->store[c->store].filled);
+    return ls && LOAD(ls->filled);
 }
 
 void auth_live_seen_filled(const server_rec *s)
 {
-    if (live && !auth_live_filled(s) && auth_server_conf(s)->store >= 0) {
-        STORE(live->store[auth_server_conf(s)->store].filled, 1);
+    live_store_t *ls = store_of(s);
+
+    /* Looked at first: a line that all read is not written for nothing. */
+    if (ls && !LOAD(ls->filled)) {
+        STORE(ls->filled, 1);
     }
 }
 

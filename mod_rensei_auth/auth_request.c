@@ -213,24 +213,14 @@ static const char *body_text(const auth_request_t *a, apr_pool_t *p)
 static apr_status_t error_body(ap_filter_t *f, apr_bucket_brigade *in)
 {
     request_rec *r = f->r;
-    const char *text = body_text(auth_request(r), r->pool);
-    apr_size_t n = strlen(text);
-    apr_bucket_alloc_t *alloc = f->c->bucket_alloc;
-    apr_bucket_brigade *out = apr_brigade_create(r->pool, alloc);
 
+    apr_brigade_cleanup(in);
     if (f->ctx) { /* the rest of the page */
-        apr_brigade_cleanup(in);
         return APR_SUCCESS;
     }
     f->ctx = r;
-    apr_brigade_cleanup(in);
-    ap_set_content_type(r, "application/json");
-    ap_set_content_length(r, (apr_off_t)n);
-    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-    APR_BRIGADE_INSERT_TAIL(out,
-                            apr_bucket_pool_create(text, n, r->pool, alloc));
-    APR_BRIGADE_INSERT_TAIL(out, apr_bucket_eos_create(alloc));
-    return ap_pass_brigade(f->next, out);
+    return rensei_http_pass_json(f->next, r,
+                                 body_text(auth_request(r), r->pool));
 }
 
 void auth_register_filter(void)
