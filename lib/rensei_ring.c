@@ -199,6 +199,9 @@ static apr_status_t key_place(rensei_ring_t *ring, rensei_ring_key_t *key,
         return rensei_err_set(err, RENSEI_E_INVALID_REQUEST,
                               "The kid is not UTF-8.");
     }
+    if (key->family->headed) {
+        key->family->headed(key);
+    }
     APR_ARRAY_PUSH(ring->keys, rensei_ring_key_t *) = key;
     *taken = 1;
     return APR_SUCCESS;

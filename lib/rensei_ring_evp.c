@@ -136,10 +136,10 @@ static void evp_drop(rensei_ring_key_t *key)
     json_decref(key->jwk);
 }
 
-static const rensei_ring_family_t plain = {evp_sign, evp_verify, evp_same,
+static const rensei_ring_family_t plain = {evp_sign, evp_verify, evp_same, NULL,
                                            evp_drop};
 static const rensei_ring_family_t ecdsa = {ecdsa_sign, ecdsa_verify, evp_same,
-                                           evp_drop};
+                                           NULL, evp_drop};
 
 /* RFC 5480 2.1.1 has curves by name. One that is spelled out can be the
  * attacker's own, with a public key of somebody else on it (CVE-2020-0601). */

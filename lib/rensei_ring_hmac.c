@@ -5,7 +5,8 @@
  *
  * HMAC (RFC 2104) as two SHA-256 states that have taken in the padded key.
  * They are copied for each message, never changed: threads share a key
- * without a lock and without a context each.
+ * without a lock and without a context each. All tokens of a key begin with
+ * one of its headers: what is whole blocks of that has been taken in, too.
  *
  * The states are OpenSSL's own, through functions that it calls deprecated
  * since 3.0: those that it recommends instead allocate and free a context for
@@ -34,14 +35,40 @@ static void keyed_state(SHA256_CTX *out, const unsigned char key[BLOCK],
     OPENSSL_cleanse(block, sizeof(block));
 }
 
+/* Whole blocks of a header. */
+static apr_size_t blocks(rensei_str_t header)
+{
+    return header.n / BLOCK * BLOCK;
+}
+
+/* The state to start with.
+ * @param done how much of the message it has taken in */
+static const SHA256_CTX *inner_of(const rensei_ring_key_t *key,
+                                  apr_size_t *done, const void *msg,
+                                  apr_size_t n)
+{
+    int t;
+
+    for (t = 0; t < RENSEI_TYP_COUNT; t++) {
+        *done = blocks(key->header[t]);
+        if (*done > 0 && *done <= n &&
+            memcmp(msg, key->header[t].p, *done) == 0) {
+            return &key->begun[t];
+        }
+    }
+    *done = 0;
+    return &key->inner;
+}
+
 /* What stays on the stack is what the key has in memory all the time. */
 static void mac_compute(const rensei_ring_key_t *key,
                         unsigned char mac[MAC_LEN], const void *msg,
                         apr_size_t n)
 {
-    SHA256_CTX ctx = key->inner;
+    apr_size_t done;
+    SHA256_CTX ctx = *inner_of(key, &done, msg, n);
 
-    SHA256_Update(&ctx, msg, n);
+    SHA256_Update(&ctx, (const char *)msg + done, n - done);
     SHA256_Final(mac, &ctx);
     ctx = key->outer;
     SHA256_Update(&ctx, mac, MAC_LEN);
@@ -83,14 +110,25 @@ static int hmac_same(const rensei_ring_key_t *a, const rensei_ring_key_t *b)
     return hmac_verify(b, mac, MAC_LEN, label, sizeof(label) - 1);
 }
 
+static void hmac_headed(rensei_ring_key_t *key)
+{
+    int t;
+
+    for (t = 0; t < RENSEI_TYP_COUNT; t++) {
+        key->begun[t] = key->inner;
+        SHA256_Update(&key->begun[t], key->header[t].p, blocks(key->header[t]));
+    }
+}
+
 static void hmac_drop(rensei_ring_key_t *key)
 {
+    OPENSSL_cleanse(key->begun, sizeof(key->begun));
     OPENSSL_cleanse(&key->inner, sizeof(key->inner));
     OPENSSL_cleanse(&key->outer, sizeof(key->outer));
 }
 
 static const rensei_ring_family_t hmac = {hmac_sign, hmac_verify, hmac_same,
-                                          hmac_drop};
+                                          hmac_headed, hmac_drop};
 
 int rensei_ring_hmac_set(rensei_ring_key_t *key, const EVP_MD *sha256,
                          const void *secret, apr_size_t n)

@@ -37,6 +37,8 @@ typedef struct rensei_ring_family_t {
                   apr_size_t siglen, const void *msg, apr_size_t n);
     /** The same key, both of this family? */
     int (*same)(const rensei_ring_key_t *a, const rensei_ring_key_t *b);
+    /** Its headers are known now; NULL: that changes nothing. */
+    void (*headed)(rensei_ring_key_t *key);
     /** Frees what is not of the pool; of a key half made, too. */
     void (*drop)(rensei_ring_key_t *key);
 } rensei_ring_family_t;
@@ -48,8 +50,9 @@ struct rensei_ring_key_t {
     const char *kid;
     rensei_str_t header[RENSEI_TYP_COUNT];
 
-    /* HMAC: the states that have taken in the padded key */
-    SHA256_CTX inner, outer;
+    /* HMAC: the states that have taken in the padded key; and those of each
+     * header, whole blocks of it, too */
+    SHA256_CTX inner, outer, begun[RENSEI_TYP_COUNT];
 
     /* signatures */
     EVP_PKEY *pkey;

@@ -80,7 +80,11 @@ void rensei_siphash(apr_uint64_t out[2], const apr_uint64_t key[2],
                  key[1] ^ APR_UINT64_C(0x7465646279746573)};
 
     absorb(&s, first);
-    for (; p < whole; p += 8) {
+    for (; whole - p >= 16; p += 16) {
+        absorb(&s, word(p));
+        absorb(&s, word(p + 8));
+    }
+    if (p < whole) {
         absorb(&s, word(p));
     }
     absorb(&s, rest(data, n) | (apr_uint64_t)(n + sizeof(first)) << 56);

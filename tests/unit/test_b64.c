@@ -117,6 +117,62 @@ START_TEST(round_trip)
 }
 END_TEST
 
+/* Long texts are decoded many characters at a time; short ones are not. So a
+ * long one, with any character at any place, is what its pieces are. */
+START_TEST(long_as_its_pieces)
+{
+    enum { LONG = 120, PIECE = 4 };
+    unsigned char in[LONG / 4 * 3], whole[sizeof(in)], some[sizeof(in)];
+    char text[LONG + 1];
+    apr_size_t n;
+
+    ck_assert_int_eq(test_sys->random(test_sys->baton, in, sizeof(in)),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(rensei_b64url_encode(text, in, sizeof(in)), LONG);
+    for (int at = 0; at < LONG; at++) {
+        for (int c = 0; c < 256; c++) {
+            char was = text[at];
+            int good = 1;
+
+            text[at] = (char)c;
+            for (int i = 0; i < LONG; i += PIECE) {
+                good =
+                    good && rensei_b64url_decode(some + i / 4 * 3, &n, text + i,
+                                                 PIECE) == APR_SUCCESS;
+            }
+            ck_assert_int_eq(rensei_b64url_decode(whole, &n, text, LONG),
+                             good ? APR_SUCCESS : APR_EINVAL);
+            if (good) {
+                ck_assert_uint_eq(n, sizeof(whole));
+                ck_assert(memcmp(whole, some, sizeof(whole)) == 0);
+            }
+            text[at] = was;
+        }
+    }
+}
+END_TEST
+
+/* Nothing is written behind what the text decodes to, of any length. */
+START_TEST(no_byte_more)
+{
+    char text[201];
+    unsigned char out[200];
+    apr_size_t n;
+
+    memset(text, 'A', 200);
+    for (apr_size_t len = 0; len <= 200; len++) {
+        if (len % 4 == 1) {
+            continue;
+        }
+        memset(out, 0x55, sizeof(out));
+        ck_assert_int_eq(rensei_b64url_decode(out, &n, text, len), APR_SUCCESS);
+        for (apr_size_t i = 0; i < sizeof(out); i++) {
+            ck_assert_uint_eq(out[i], i < n ? 0 : 0x55);
+        }
+    }
+}
+END_TEST
+
 Suite *suite_b64(void)
 {
     TCase *tc;
@@ -126,5 +182,7 @@ Suite *suite_b64(void)
     tcase_add_test(tc, refused);
     tcase_add_test(tc, one_text_for_each);
     tcase_add_test(tc, round_trip);
+    tcase_add_test(tc, long_as_its_pieces);
+    tcase_add_test(tc, no_byte_more);
     return s;
 }

@@ -90,6 +90,47 @@ START_TEST(hmac_lengths)
 }
 END_TEST
 
+static void ck_as_openssl(const rensei_ring_key_t *key, const void *msg,
+                          apr_size_t n)
+{
+    unsigned char want[32];
+    unsigned len;
+
+    HMAC(EVP_sha256(), secret_a, 32, msg, n, want, &len);
+    ck_mac(key, msg, n, want);
+}
+
+/* What begins with a header of the key, as its tokens do: headers from less
+ * than a block to more than two, the whole of each, a part, more than that;
+ * and what differs from it in one character. */
+START_TEST(hmac_of_headers)
+{
+    char kid[65], msg[400];
+
+    for (int len = 1; len <= 64; len += 3) {
+        const rensei_ring_key_t *key;
+
+        memset(kid, 'k', (apr_size_t)len);
+        kid[len] = '\0';
+        key = add(new_ring(), secret_a, 32, kid);
+        for (int t = 0; t < RENSEI_TYP_COUNT; t++) {
+            rensei_str_t h = rensei_ring_key_header(key, t);
+
+            memset(msg, '.', sizeof(msg));
+            memcpy(msg, h.p, h.n);
+            for (apr_size_t n = 0; n <= h.n + 70; n++) {
+                ck_as_openssl(key, msg, n);
+            }
+            for (apr_size_t i = 0; i <= h.n; i++) {
+                msg[i] ^= 1;
+                ck_as_openssl(key, msg, h.n + 70);
+                msg[i] ^= 1;
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(verify_bad)
 {
     const rensei_ring_key_t *key =
@@ -259,6 +300,7 @@ Suite *suite_ring(void)
 
     tcase_add_test(tc, hmac_published);
     tcase_add_test(tc, hmac_lengths);
+    tcase_add_test(tc, hmac_of_headers);
     tcase_add_test(tc, verify_bad);
     tcase_add_test(tc, kids);
     tcase_add_test(tc, order);
