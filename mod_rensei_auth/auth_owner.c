@@ -2,6 +2,7 @@
 
 #include "auth_owner.h"
 #include "auth_conf.h"
+#include "auth_last.h"
 #include "auth_live.h"
 #include "rensei_apikey.h"
 #include "mod_rensei_auth.h"
@@ -11,7 +12,6 @@
 #include "rensei_worker.h"
 
 #include <apr_strings.h>
-#include <stddef.h>
 
 APLOG_USE_MODULE(rensei_auth);
 
@@ -91,17 +91,32 @@ static void point(auth_owner_t *k)
     k->jti = part(&k->o, 6);
 }
 
-int auth_owner_recall(auth_owner_t *k, request_rec *r, auth_asked_t *asked)
+/* A secret is a client's own for good: no connection remembers it. */
+static int is_shown(auth_asked_e what)
 {
-    const owner_slot_t *o = &k->o;
+    return what == ASKED_KEY || what == ASKED_TOKEN;
+}
 
-    if (!cache) {
+static int cache_recall(owner_slot_t *o, request_rec *r, apr_uint64_t space,
+                        auth_asked_t *asked)
+{
+    asked->name = rensei_cache_name(cache, space, asked->text.p, asked->text.n);
+    if (rensei_cache_get(cache, asked->name, o) == 0 || !still_holds(o, r)) {
         return 0;
     }
-    asked->name = rensei_cache_name(cache, space_of(r, asked->what),
-                                    asked->text.p, asked->text.n);
-    if (rensei_cache_get(cache, asked->name, &k->o) == 0 ||
-        !still_holds(o, r)) {
+    if (is_shown(asked->what)) {
+        auth_last_put(o, asked, r, space);
+    }
+    return 1;
+}
+
+int auth_owner_recall(auth_owner_t *k, request_rec *r, auth_asked_t *asked)
+{
+    apr_uint64_t space = space_of(r, asked->what);
+    int again = cache && is_shown(asked->what) &&
+                auth_last_get(&k->o, asked, r, space) && still_holds(&k->o, r);
+
+    if (!again && (!cache || !cache_recall(&k->o, r, space, asked))) {
         return 0;
     }
     point(k);
@@ -109,8 +124,8 @@ int auth_owner_recall(auth_owner_t *k, request_rec *r, auth_asked_t *asked)
     return 1;
 }
 
-/* @return the bytes that the texts take, 0 where they do not fit */
-static apr_size_t lay(owner_slot_t *o, const rensei_str_t text[OWNER_TEXTS])
+/* @return 0 where the texts do not fit */
+static int lay(owner_slot_t *o, const rensei_str_t text[OWNER_TEXTS])
 {
     apr_size_t at = 0;
     int i;
@@ -127,7 +142,7 @@ static apr_size_t lay(owner_slot_t *o, const rensei_str_t text[OWNER_TEXTS])
         o->text[at++] = '\0';
     }
     o->from[OWNER_TEXTS] = (apr_uint16_t)at;
-    return at;
+    return 1;
 }
 
 static rensei_str_t copied(rensei_str_t s, apr_pool_t *p)
@@ -151,16 +166,14 @@ void auth_owner_settle(auth_owner_t *k, const auth_asked_t *asked,
 {
     const rensei_str_t text[OWNER_TEXTS] = {
         k->id, k->org, k->workspace, k->scopes, k->more, k->claims, k->jti};
-    apr_size_t n = lay(&k->o, text);
 
-    if (n == 0) {
+    if (!lay(&k->o, text)) {
         copy_texts(k, p);
         return;
     }
     point(k);
     if (cache && k->lasting) {
-        rensei_cache_put(cache, asked->name, &k->o,
-                         offsetof(owner_slot_t, text) + n);
+        rensei_cache_put(cache, asked->name, &k->o, owner_slot_size(&k->o));
     }
 }
 

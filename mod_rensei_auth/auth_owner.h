@@ -14,6 +14,7 @@
 #include "rensei_str.h"
 
 #include <httpd.h>
+#include <stddef.h>
 
 /* What the store says of a credential's owner: of an API key, or of the
  * client or worker behind a token; or what a token says, its scopes narrowed
@@ -48,6 +49,12 @@ typedef struct owner_slot_t {
     apr_uint16_t from[OWNER_TEXTS + 1];
     char text[OWNER_TEXT_MAX];
 } owner_slot_t;
+
+/** Its bytes, of the texts as many as there are. */
+static inline apr_size_t owner_slot_size(const owner_slot_t *o)
+{
+    return offsetof(owner_slot_t, text) + o->from[OWNER_TEXTS];
+}
 
 /** An owner, when its texts may be longer than the cache keeps. Each text ends
  * with a NUL, which does not count. */

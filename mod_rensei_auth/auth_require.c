@@ -19,7 +19,7 @@ APLOG_USE_MODULE(rensei_auth);
 
 /* One word of a Require line: as it stands, or an expression. */
 typedef struct word_t {
-    const char *literal;
+    rensei_str_t literal; /* p NULL: an expression */
     const ap_expr_info_t *expr;
 } word_t;
 
@@ -51,7 +51,7 @@ static const char *parse_word(word_t *w, cmd_parms *cmd, const char *text,
         return apr_psprintf(cmd->pool, "Require %s: takes %s, not '%s'",
                             cmd->directive->args, what, text);
     }
-    w->literal = text;
+    w->literal = rensei_str(text);
     return NULL;
 }
 
@@ -82,13 +82,14 @@ static const char *parse_line(cmd_parms *cmd, const char *args,
     return NULL;
 }
 
-/* The word's value for this request, or NULL where it is not one that could
- * match. */
-static const char *word_value(request_rec *r, const word_t *w, value_ok_fn *ok)
+/* The word's value for this request, with a NUL behind it; p NULL where it is
+ * not one that could match. */
+static rensei_str_t word_value(request_rec *r, const word_t *w, value_ok_fn *ok)
 {
+    static const rensei_str_t none = {NULL, 0};
     const char *err = NULL, *value;
 
-    if (w->literal) {
+    if (w->literal.p) {
         return w->literal;
     }
     value = ap_expr_str_exec(r, w->expr, &err);
@@ -96,9 +97,9 @@ static const char *word_value(request_rec *r, const word_t *w, value_ok_fn *ok)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       RSLOG(0040) "an expression of a Require line failed: %s",
                       err ? err : "no value");
-        return NULL;
+        return none;
     }
-    return ok(value) ? value : NULL;
+    return ok(value) ? rensei_str(value) : none;
 }
 
 /* Does any word of the line equal the principal's value? */
@@ -108,8 +109,8 @@ static int any_word_is(request_rec *r, const line_t *line, value_ok_fn *ok,
     int i;
 
     for (i = 0; have && i < line->count; i++) {
-        const char *value = word_value(r, &line->word[i], ok);
-        if (value && strcmp(value, have) == 0) {
+        rensei_str_t value = word_value(r, &line->word[i], ok);
+        if (value.p && strcmp(value.p, have) == 0) {
             return 1;
         }
     }
@@ -161,11 +162,10 @@ static authz_status scope_answer(request_rec *r, const char *scopes, int good)
 }
 
 static int has_scope(request_rec *r, const rensei_principal_t *pr,
-                     const char *scope)
+                     rensei_str_t scope)
 {
     return rensei_scope_granted_text(&auth_server_conf(r->server)->vocab,
-                                     pr->cls, pr->scopes_text,
-                                     rensei_str(scope));
+                                     pr->cls, pr->scopes_text, scope);
 }
 
 /* All of a line, for who lacks one. */
@@ -175,9 +175,9 @@ static const char *scopes_of(request_rec *r, const line_t *line)
     int i;
 
     for (i = 0; i < line->count; i++) {
-        const char *scope = word_value(r, &line->word[i], ok_scope);
-        all = apr_pstrcat(r->pool, all, i > 0 ? " " : "", scope ? scope : "",
-                          NULL);
+        rensei_str_t scope = word_value(r, &line->word[i], ok_scope);
+        all = apr_pstrcat(r->pool, all, i > 0 ? " " : "",
+                          scope.p ? scope.p : "", NULL);
     }
     return all;
 }
@@ -194,8 +194,8 @@ static authz_status check_scope(request_rec *r, const char *args,
         return status;
     }
     for (i = 0; i < line->count; i++) {
-        const char *scope = word_value(r, &line->word[i], ok_scope);
-        if (!scope) {
+        rensei_str_t scope = word_value(r, &line->word[i], ok_scope);
+        if (!scope.p) {
             return AUTHZ_DENIED;
         }
         good = good && has_scope(r, pr, scope);
@@ -214,8 +214,8 @@ static const char *parse_scope(cmd_parms *cmd, const char *args,
     int i;
 
     for (i = 0; !wrong && i < line->count; i++) {
-        if (line->word[i].literal) {
-            wrong = auth_check_note_scope(cmd, line->word[i].literal);
+        if (line->word[i].literal.p) {
+            wrong = auth_check_note_scope(cmd, line->word[i].literal.p);
         }
     }
     return wrong;
@@ -230,17 +230,18 @@ static authz_status check_resource(request_rec *r, const char *args,
     authz_status status;
     const rensei_principal_t *pr = principal(r, &status);
     int reads = r->method_number == M_GET || r->method_number == M_OPTIONS;
-    const char *name, *scope;
+    const char *scope;
+    rensei_str_t name;
 
     if (!pr) {
         return status;
     }
     name = word_value(r, &line->word[0], ok_scope);
-    if (!name) {
+    if (!name.p) {
         return AUTHZ_DENIED;
     }
-    scope = apr_pstrcat(r->pool, name, reads ? ":read" : ":write", NULL);
-    return scope_answer(r, scope, has_scope(r, pr, scope));
+    scope = apr_pstrcat(r->pool, name.p, reads ? ":read" : ":write", NULL);
+    return scope_answer(r, scope, has_scope(r, pr, rensei_str(scope)));
 }
 
 static const char *parse_resource(cmd_parms *cmd, const char *args,
@@ -253,8 +254,8 @@ static const char *parse_resource(cmd_parms *cmd, const char *args,
     if (!wrong && line->count != 1) {
         wrong = "Require rensei-resource takes one resource";
     }
-    if (!wrong && line->word[0].literal) {
-        const char *name = line->word[0].literal;
+    if (!wrong && line->word[0].literal.p) {
+        const char *name = line->word[0].literal.p;
         wrong = auth_check_note_scope(
             cmd, apr_pstrcat(cmd->pool, name, ":read", NULL));
         if (!wrong) {
@@ -366,9 +367,9 @@ static authz_status check_key_type(request_rec *r, const char *args,
         return status;
     }
     for (i = 0; i < line->count; i++) {
-        const char *type = word_value(r, &line->word[i], ok_key_type);
+        rensei_str_t type = word_value(r, &line->word[i], ok_key_type);
         rensei_class_e cls;
-        if (type && rensei_apikey_class(&cls, type) && cls == pr->cls) {
+        if (type.p && rensei_apikey_class(&cls, type.p) && cls == pr->cls) {
             return AUTHZ_GRANTED;
         }
     }
@@ -460,8 +461,8 @@ static authz_status check_claim(request_rec *r, const char *args,
         return status;
     }
     for (i = 0; i < line->count; i++) {
-        const char *pair = word_value(r, &line->word[i], ok_claim);
-        if (pair && has_claim(&claims, pair, r->pool)) {
+        rensei_str_t pair = word_value(r, &line->word[i], ok_claim);
+        if (pair.p && has_claim(&claims, pair.p, r->pool)) {
             return AUTHZ_GRANTED;
         }
     }

@@ -1,7 +1,9 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
-"""What was verified once is remembered. A memory of credentials is a second
-way in, so each of these shows a credential to the server first, and then asks
-for what it must not get; test_revocation.py does it for what ends one."""
+"""What was verified once is remembered: by the process, and the last of it by
+the connection. A memory of credentials is a second way in, so each of these
+shows a credential to the server first, and then asks for what it must not get,
+over new connections and over one; test_revocation.py does it for what ends
+one."""
 
 import secrets
 import time
@@ -9,7 +11,7 @@ import time
 import pytest
 
 from harness import conf, jwt, known_secrets
-from harness.pace import patient
+from harness.pace import patient, wait_for
 
 READ, WRITE = "sessions:read", "sessions:write"
 AGAIN = 6  # times; one child serves, so the first fills its cache
@@ -48,12 +50,32 @@ TWO_HOSTS = CONF + "".join(f"""
     ("expiry", "RenseiRevocation expiry")))
 
 
+def _asked(server, how):
+    """A server to ask in that way, for one test."""
+    if how == "new connections":
+        yield server
+        return
+    kept = server.kept()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture(params=["new connections", "one connection"])
+def how(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def gate(launch, world):
-    server = launch.httpd(CONF, store=world.store, backend=launch.backend(),
-                          children=1)
+def server(launch, world):
+    server = launch.httpd(CONF, store=world.store,
+                          backend=launch.backend(), children=1)
     time.sleep(1)  # the first poll of a store ends all that was known of it
     return server
+
+
+@pytest.fixture
+def gate(server, how):
+    yield from _asked(server, how)
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +249,17 @@ def test_many_scopes(gate, world):
 # -- virtual hosts ------------------------------------------------------------
 
 @pytest.fixture(scope="module")
-def hosts(launch, world):
+def hosts_server(launch, world):
     server = launch.httpd(TWO_HOSTS, store=world.store,
                           backend=launch.backend(), children=1, start=False)
     server.file("another", known_secrets.add(secrets.token_hex(24)) + "\n",
                 0o600, owner=False)
     return server.start()
+
+
+@pytest.fixture
+def hosts(hosts_server, how):
+    yield from _asked(hosts_server, how)
 
 
 @pytest.mark.parametrize("host", ["audience", "issuer", "secret"])
@@ -286,6 +313,71 @@ def test_without_a_store(launch_here):
             end.wait()
             assert wire.get("/x", token=token).status == 401
     patient(run, whole=True)
+
+
+# -- the last one of a connection ---------------------------------------------
+
+def test_it_is_remembered(launch_here):
+    """Else the tests over one connection would be those of the cache again:
+    what the cache has lost, and the store does not have, is known to that
+    connection alone."""
+    store = launch_here.store()
+    org = store.org("acme")
+    keys = [store.key(org, f"k{n}", READ) for n in range(200)]
+    own, others = keys[0].token, [key.token for key in keys[1:]]
+    server = launch_here.httpd("RenseiCacheSize 65536\n" + conf.API,
+                               store=store, children=1)
+    one, other = server.connection(), server.connection()
+
+    def ask(wire, token):
+        return wire.get("/api/whoami", token=token).status
+
+    def seen():
+        assert {ask(one, own) for _ in range(AGAIN)} == {200}
+        assert {ask(other, token) for token in others} == {200}
+        back = hidden(store, keys[0])
+        out = [ask(one, own), ask(other, own),
+               ask(one, changed(own, 30, "0", "1")), ask(one, own)]
+        back()
+        time.sleep(1.1)  # so long it is remembered that there is none
+        return out
+    # it remembers nothing before it follows the changes in the store
+    wait_for(lambda: seen() == [200, 401, 401, 200])
+
+
+def test_two_take_turns(server, world, client):
+    """A proxy's connection: each request is its own caller's."""
+    key = world.a.key(READ)
+    bearers = {mint(server, world, client): client.id, key.token: key.id}
+    guess = "rsk_live_" + secrets.token_hex(32)
+    with server.connection() as wire:
+        for _ in range(AGAIN):
+            for token, who in bearers.items():
+                told = wire.get("/env/", token=token).headers
+                assert told["X-Sub"] == who
+            assert wire.get("/env/").status == 401
+            assert wire.get("/env/", token=guess).status == 401
+        for _ in range(AGAIN):
+            for token, who in bearers.items():
+                for _ in range(AGAIN):
+                    told = wire.get("/env/", token=token).headers
+                    assert told["X-Sub"] == who
+
+
+@pytest.mark.parametrize("n", [700, 1000, 1020, 1024, 1028, 1100])
+def test_tokens_of_about_the_length_that_is_remembered(server, world, client,
+                                                       n):
+    token = mint(server, world, client)
+    token = mint(server, world, client,
+                 pad="x" * ((n - len(token)) * 3 // 4 - len(',"pad":""')))
+    assert abs(len(token) - n) < 4
+    with server.connection() as wire:
+        for _ in range(AGAIN):
+            assert wire.get("/r/any/", token=token).status == 200
+        for at in (0, len(token) // 2, len(token) - 9, len(token) - 2):
+            bad = changed(token, at)
+            assert wire.get("/r/any/", token=bad).status == 401, at
+            assert wire.get("/r/any/", token=token).status == 200
 
 
 # -- its bounds ---------------------------------------------------------------

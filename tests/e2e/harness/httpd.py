@@ -183,6 +183,28 @@ def _watched(env):
     return {**options, **env, "LD_PRELOAD": ":".join(filter(None, preload))}
 
 
+class _Kept:
+    """All else is the server's."""
+
+    def __init__(self, server):
+        self._server, self._wire = server, server.connection()
+
+    def __getattr__(self, name):
+        return getattr(self._server, name)
+
+    def request(self, method, path, **more):
+        return self._wire.request(method, path, **more)
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def post(self, path, **more):
+        return self.request("POST", path, **more)
+
+    def close(self):
+        self._wire.close()
+
+
 class Httpd:
     """A server of one's own. conf may use the marks @DIR@, @PORT@, @TLS@ (a
     second port, for it to listen on), @BACKEND@.
@@ -518,6 +540,10 @@ class Httpd:
 
     def post(self, path, **more):
         return self.request("POST", path, **more)
+
+    def kept(self):
+        """The same server, all of whose requests come over one connection."""
+        return _Kept(self)
 
     def raw(self, data, method="GET"):
         return http.raw(self.port, data, method)
