@@ -479,12 +479,13 @@ static void flush_in_turn(server_rec *s, int store, apr_pool_t *p)
     STORE(ls->flushing, 0);
 }
 
-/* The watchdog's thread belongs to a pool that no child ever destroys: it is
- * still at work while the child takes its pools down, mod_dbd's connections
- * among them. So whoever ends the child waits here for the tick in hand, and
- * there is none after it. */
+/* The watchdog's thread starts before the child is ready, mod_dbd included. And
+ * it belongs to a pool that no child ever destroys: it is still at work while
+ * the child takes its pools down, mod_dbd's connections among them. So there
+ * is no tick before, and none after; whoever ends the child waits here for the
+ * one in hand. */
 static pthread_mutex_t ticking = PTHREAD_MUTEX_INITIALIZER;
-static int stopped;
+static int ready;
 
 static void follow_store(server_rec *main_server, server_rec *s, int n,
                          apr_pool_t *p)
@@ -526,7 +527,7 @@ static apr_status_t tick(int state, void *data, apr_pool_t *pool)
         return APR_SUCCESS;
     }
     pthread_mutex_lock(&ticking);
-    if (!stopped) {
+    if (ready) {
         each_store(data, 0, pool);
     }
     pthread_mutex_unlock(&ticking);
@@ -541,7 +542,7 @@ static apr_status_t stop_ticking(void *data)
         rensei_http_watcher_hurry(auth_gate_watcher(), ENDING);
     }
     pthread_mutex_lock(&ticking);
-    stopped = 1;
+    ready = 0;
     if (apr_pool_create(&p, NULL) == APR_SUCCESS) {
         each_store(data, 1, p);
         apr_pool_destroy(p);
@@ -552,7 +553,9 @@ static apr_status_t stop_ticking(void *data)
 
 void auth_live_child_init(apr_pool_t *p, server_rec *main_server)
 {
-    stopped = 0;
+    pthread_mutex_lock(&ticking);
+    ready = 1;
+    pthread_mutex_unlock(&ticking);
     apr_pool_pre_cleanup_register(p, main_server, stop_ticking);
 }
 

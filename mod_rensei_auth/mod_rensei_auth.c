@@ -110,6 +110,7 @@ static rensei_witness_fn *rensei_auth_witness(server_rec *s, void **baton)
 static void register_hooks(apr_pool_t *p)
 {
     static const char *const before_core[] = {"core.c", NULL};
+    static const char *const after_dbd[] = {"mod_dbd.c", NULL};
     static const char *const before_cache[] = {"mod_cache.c", NULL};
     /* it lets everybody pass where there is no AuthType */
     static const char *const before_authn_core[] = {"mod_authn_core.c", NULL};
@@ -129,7 +130,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_gate_child_init, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_child_init(auth_live_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(auth_live_child_init, after_dbd, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_forward_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 
     ap_hook_post_read_request(auth_forward_drop_forged, NULL, NULL,

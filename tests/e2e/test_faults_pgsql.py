@@ -280,6 +280,19 @@ def test_slow_but_not_too_slow(gate, line):
     check_store(gate.store)
 
 
+def test_a_start_while_it_is_slow(launch_here):
+    """A child's mod_dbd connects before anybody may ask it for a connection;
+    that it takes its time is no error, and nothing is said of one."""
+    store = launch_here.store()
+    line = launch_here.kept(Line(store.cluster))
+    key = Org(store, "acme").key()
+    line.slow(0.4)
+    server = launch_here.httpd(CONF, store=store, children=1,
+                               dbd=store.by_way_of(line.folder))
+    assert server.get(WHOAMI, token=key.token).status == 200
+    line.whole()
+
+
 def stuck(gate):
     """Uncached requests of all kinds, one more than may wait."""
     return [lambda: gate.issue().status,
