@@ -175,17 +175,30 @@ static const char *call_name(const call_t *call)
     return call->name ? call->name : call->sql;
 }
 
+/* What SQLite says of a statement that died before it was run (worth_retry) is
+ * what it said of the last one that was. That one must not have failed. */
+static void error_forget(rensei_conn_t *c)
+{
+    int changed;
+
+    if (c->sqlite) {
+        apr_dbd_query(c->driver, c->handle, &changed, "SELECT 1");
+    }
+}
+
 static apr_status_t call_failed(rensei_conn_t *c, const call_t *call,
                                 apr_pool_t *p, rensei_err_t *err)
 {
     const char *why = driver_error(c);
+    apr_status_t rv = unavailable(call_name(call), why, p, err);
 
     c->tx_failed = 1;
     if (c->sqlite && why &&
         strcmp(why, "attempt to write a readonly database") == 0) {
         c->readonly = 1;
     }
-    return unavailable(call_name(call), why, p, err);
+    error_forget(c);
+    return rv;
 }
 
 static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
@@ -266,7 +279,9 @@ static apr_status_t tx_cleanup(void *baton)
     rensei_conn_t *c = baton;
     int changed;
 
-    apr_dbd_query(c->driver, c->handle, &changed, "ROLLBACK");
+    if (apr_dbd_query(c->driver, c->handle, &changed, "ROLLBACK") != 0) {
+        error_forget(c); /* SQLite had done it */
+    }
     tx_over(c);
     return APR_SUCCESS;
 }

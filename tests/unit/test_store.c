@@ -587,6 +587,49 @@ START_TEST(statements_survive_a_table_that_was_away)
 }
 END_TEST
 
+/* As a damaged file has it, or one of a newer SQLite. */
+static void sequence_schema(const char *sql, int version)
+{
+    test_sql(apr_psprintf(test_pool,
+                          "PRAGMA writable_schema = ON; "
+                          "UPDATE sqlite_master SET sql = '%s' "
+                          "WHERE name = 'rensei_sequence'; "
+                          "PRAGMA schema_version = %d",
+                          sql, version));
+}
+
+/* A BEGIN dies with the transaction in which the schema could not be read, and
+ * then something fails for a reason of its own. SQLite has no words for a
+ * statement that is dead before it is run, and repeats those. */
+START_TEST(a_failure_is_not_taken_for_another)
+{
+    rensei_store_t *st = test_store();
+    rensei_conn_t *c = rensei_store_conn(st);
+    const char *schema;
+    apr_int64_t seq;
+    int version;
+
+    if (test_pgsql()) {
+        return;
+    }
+    changed_commit(st, "m2m_a");
+    schema = test_sql_value("SELECT sql FROM sqlite_master WHERE "
+                            "name = 'rensei_sequence'");
+    version = atoi(test_sql_value("PRAGMA schema_version"));
+    sequence_schema("out of order", version + 1);
+    ck_assert_ok(rensei_conn_begin(c, test_pool, &err), err);
+    ck_assert_err(rensei_store_sequence(&seq, st, test_pool, &err), err,
+                  RENSEI_E_UNAVAILABLE);
+    rensei_conn_rollback(c);
+    ck_assert_err(rensei_store_sequence(&seq, st, test_pool, &err), err,
+                  RENSEI_E_UNAVAILABLE);
+    sequence_schema(schema, version + 2);
+    ck_assert_ok(rensei_conn_begin(c, test_pool, &err), err);
+    ck_assert_ok(rensei_store_sequence(&seq, st, test_pool, &err), err);
+    rensei_conn_rollback(c);
+}
+END_TEST
+
 START_TEST(first_use_after_a_change_of_the_schema)
 {
     rensei_store_t *st = test_store();
@@ -810,6 +853,7 @@ Suite *suite_store(void)
     tcase_add_test(tc, commit_needs_a_transaction);
     tcase_add_test(tc, statements_survive_a_change_of_the_schema);
     tcase_add_test(tc, statements_survive_a_table_that_was_away);
+    tcase_add_test(tc, a_failure_is_not_taken_for_another);
     tcase_add_test(tc, first_use_after_a_change_of_the_schema);
     tcase_add_test(tc, lost_connection_is_replaced);
     tcase_add_test(tc, writers_of_several_processes);
