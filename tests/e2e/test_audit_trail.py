@@ -488,6 +488,8 @@ def test_prune_all_trails(here):
         assert trail["events"] == 1 and trail["from"] == trail["to"]
 
 
+@pytest.mark.not_under("valgrind", "who prunes so slowly has the store for "
+                       "longer than a token waits")
 def test_prune_while_httpd_goes_on(here):
     """Verifying, too, at the same time: what is pruned meanwhile is not
     missing."""

@@ -496,6 +496,8 @@ def test_the_trail_after_everything_at_once(nodes, world):
     assert sorted(recorded) == sorted(issued)
 
 
+@pytest.mark.not_under("valgrind", "while one makes the tables so slowly, the "
+                       "others wait for longer than they may")
 @pytest.mark.parametrize("round_", range(3))
 def test_starting_together_on_an_empty_database(launch_here, round_):
     """Each step of the schema is taken once, and no request fails for it: the
