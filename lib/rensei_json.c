@@ -42,13 +42,20 @@ void rensei_json_append(json_t **array, json_t *value)
     whole_or_none(array, json_array_append_new(*array, value) != 0);
 }
 
+/* What jansson sets no code for is that it could not even begin.
+ * @param error had no code before */
+static int out_of_memory(const json_error_t *error)
+{
+    return json_error_code(error) == json_error_out_of_memory ||
+           json_error_code(error) == json_error_unknown;
+}
+
 json_t *rensei_json_stored(const char *text, json_t *otherwise)
 {
-    json_error_t error;
+    json_error_t error = {.line = 0};
     json_t *value = text ? json_loads(text, 0, &error) : NULL;
 
-    if (!value &&
-        (!text || json_error_code(&error) != json_error_out_of_memory)) {
+    if (!value && (!text || !out_of_memory(&error))) {
         return otherwise;
     }
     json_decref(otherwise);
@@ -108,7 +115,7 @@ static const char *fault(const json_error_t *error)
 apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
                               apr_pool_t *p, rensei_err_t *err)
 {
-    json_error_t error;
+    json_error_t error = {.line = 0};
     json_t *value;
 
     if (too_deep(text, n)) {
@@ -116,7 +123,7 @@ apr_status_t rensei_json_load(json_t **out, const char *text, apr_size_t n,
                               "The JSON is nested too deeply.");
     }
     value = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    if (!value && json_error_code(&error) == json_error_out_of_memory) {
+    if (!value && out_of_memory(&error)) {
         return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                               "There is no memory for the JSON.");
     }

@@ -68,7 +68,8 @@ static int ecdsa_sign(const rensei_ring_key_t *key, unsigned char *sig,
     ECDSA_SIG *rs;
     int good;
 
-    if (!evp_sign(key, der, &len, msg, n)) {
+    /* out of memory, OpenSSL says that it signed -1 bytes */
+    if (!evp_sign(key, der, &len, msg, n) || len > sizeof(der)) {
         return 0;
     }
     rs = d2i_ECDSA_SIG(NULL, &at, (long)len);
