@@ -5,9 +5,11 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define WAYS 8  /* values of a set */
 #define LINE 64 /* bytes of memory that a core reads at once */
+#define HUGE_PAGE ((apr_size_t)2 << 20)
 #define EMPTY 0
 
 /* A value, which tells its name. */
@@ -48,7 +50,7 @@ static apr_size_t lines(apr_size_t bytes)
 
 static void dimension(rensei_cache_t *c, apr_size_t bytes)
 {
-    apr_size_t fixed = sizeof(*c) + 2 * LINE;
+    apr_size_t fixed = sizeof(*c);
     apr_size_t sets =
         bytes > fixed ? (bytes - fixed) / (sizeof(set_t) + WAYS * c->value_size)
                       : 0;
@@ -57,9 +59,42 @@ static void dimension(rensei_cache_t *c, apr_size_t bytes)
                                                          : sets);
 }
 
-static void *at_a_line(void *memory)
+/* What mmap gave, to be given back. */
+typedef struct pages_t {
+    void *memory;
+    apr_size_t bytes;
+} pages_t;
+
+static apr_status_t pages_free(void *data)
 {
-    return (void *)lines((apr_uintptr_t)memory);
+    pages_t *pages = data;
+
+    munmap(pages->memory, pages->bytes);
+    return APR_SUCCESS;
+}
+
+/* Zeros, which take memory where they are written. Large pages where the system
+ * has them: whoever looks into thousands of values in turn would otherwise
+ * have the processor look up where the page is for each of them, which takes
+ * longer than to read it. @return NULL where there is no memory */
+static void *pages_get(apr_size_t bytes, apr_pool_t *p)
+{
+    apr_size_t all = bytes + HUGE_PAGE;
+    pages_t *pages = apr_palloc(p, sizeof(*pages));
+    char *memory = mmap(NULL, all, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    pages->memory = memory;
+    pages->bytes = all;
+    apr_pool_cleanup_register(p, pages, pages_free, apr_pool_cleanup_null);
+    memory = (char *)APR_ALIGN((apr_uintptr_t)memory, HUGE_PAGE);
+#ifdef MADV_HUGEPAGE
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
@@ -81,10 +116,12 @@ apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                               "There is no randomness to be had at the "
                               "moment.");
     }
-    c->set = at_a_line(apr_pcalloc(p, LINE + c->sets * sizeof(set_t)));
-    /* not cleared: a page that no value was put on takes no memory */
-    c->value = at_a_line(
-        apr_palloc(p, LINE + (apr_size_t)c->sets * WAYS * c->value_size));
+    c->set = pages_get(c->sets * (sizeof(set_t) + WAYS * c->value_size), p);
+    if (c->set == NULL) {
+        return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
+                              "There is no memory for a cache.");
+    }
+    c->value = (char *)(c->set + c->sets);
     *out = c;
     return APR_SUCCESS;
 }

@@ -26,8 +26,7 @@ typedef struct rensei_cache_name_t {
 /** @param bytes what it may take at the most, all included
  * @param value_max bytes of a value; a larger one is not kept
  * @return err INVALID_REQUEST for too few bytes (1024 more than 16 values take
- *   are enough),
- *   UNAVAILABLE without randomness */
+ *   are enough), UNAVAILABLE without randomness or memory */
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                                  apr_size_t value_max, const rensei_sys_t *sys,
                                  apr_pool_t *p, rensei_err_t *err);
