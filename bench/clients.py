@@ -1,13 +1,13 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
-"""Who asks: one connection that sends exactly what it is told, and wrk."""
+"""Who asks: one connection that sends exactly what it is told; wrk; and a
+client that asks two servers in turn."""
 
 import json
 import re
-import resource
 import socket
 import subprocess
 
-from servers import HERE
+from servers import HERE, session
 
 
 class Wire:
@@ -75,8 +75,7 @@ class Wire:
 def wrk(port, creds, limit, seconds, conns, cpu=None, path="/hello.json",
         body="", ctype=""):
     """One run of wrk over the first limit credentials of a file (None: none);
-    what it reports: requests, us, p50, p99, max (us), errors, bad_status, and
-    the seconds of CPU it took itself."""
+    what it reports: requests, us, p50, p99, max (us), errors, bad_status."""
     command = ["wrk", "-t1", f"-c{conns}", f"-d{seconds}s", "--timeout", "10s",
                "-s", str(HERE / "creds.lua"),
                f"http://127.0.0.1:{port}{path}", "--", str(creds or "-"),
@@ -85,14 +84,38 @@ def wrk(port, creds, limit, seconds, conns, cpu=None, path="/hello.json",
         command += ["POST", body, ctype]
     if cpu is not None:
         command = ["taskset", "-c", str(cpu), *command]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, text=True, capture_output=True,
                           timeout=seconds + 120)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = re.search(r"^JSON:(.*)$", done.stdout, re.M)
     if not found:
         raise SystemExit(f"wrk failed: {done.stdout}{done.stderr}")
-    out = json.loads(found.group(1))
-    out["cpu"] = (after.ru_utime + after.ru_stime
-                  - before.ru_utime - before.ru_stime)
-    return out
+    return json.loads(found.group(1))
+
+
+def _turns():
+    """The program of turns.c, made once."""
+    program = session() / "turns"
+    if not program.exists():
+        subprocess.run(["cc", "-O2", "-o", program, HERE / "turns.c"],
+                       check=True)
+    return program
+
+
+TURN = 256  # requests that a server is asked before it is the other's turn
+
+
+def turns(servers, creds, limit, seconds, conns, cpu, body, ctype):
+    """Asks two servers in turn, so many seconds in all. For each, in their
+    order: (requests, those that were not answered by 200)."""
+    command = [_turns(), str(seconds), str(conns), str(TURN), str(creds),
+               str(limit), "POST" if body else "GET", body, ctype]
+    for server in servers:
+        command += [str(server.port), server.variant.path]
+    if cpu is not None:
+        command = ["taskset", "-c", str(cpu), *command]
+    done = subprocess.run(command, text=True, capture_output=True,
+                          timeout=seconds + 120)
+    if done.returncode != 0:
+        raise SystemExit(f"turns failed: {done.stderr}")
+    return [tuple(int(n) for n in line.split())
+            for line in done.stdout.splitlines()]

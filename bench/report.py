@@ -166,12 +166,10 @@ def issue_speed_table(records):
 
 def noise(records):
     rounds = {len(x) for x in grouped(records, "label", "creds").values()}
-    others = [r[s]["others"] for r in records for s in ("mine", "bare")]
     steal = [r[s]["steal"] for r in records for s in ("mine", "bare")]
-    return ("%s rounds: median [quartiles]. Other processes took %.0f %% of a "
-            "core (at worst %.0f %%), the hypervisor %.1f %% (%.1f %%)." % (
+    return ("%s rounds: median [quartiles]. The hypervisor took %.1f %% of a "
+            "core (at worst %.1f %%)." % (
                 "–".join(str(n) for n in sorted({min(rounds), max(rounds)})),
-                statistics.median(others) * 100, max(others) * 100,
                 statistics.median(steal) * 100, max(steal) * 100))
 
 
