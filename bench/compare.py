@@ -145,27 +145,35 @@ def in_turns(sides, asked, limit, args):
             for s, seconds, (done, bad) in zip(sides, took, counts)}
 
 
-# Both processes are to have seen each credential: after eight passes, one in
-# 256 is still new to one of them.
-PASSES = 8
-
-
 def warm(server, asked, limit, args):
-    """Asks until what is to be remembered is, but for a minute or two at
-    most. Each run of wrk begins with the first credential: one that does not
-    come to the last does not count, and the next takes longer."""
-    done, seconds, until = 0, args.warmup, time.monotonic() + 60
-    wanted = 0 if server.variant.is_open() else PASSES * limit
-    while True:
-        got = wrk(server.port, world.creds(asked.cred), limit, seconds,
-                  min(args.conns, asked.conns), PINS[args.pin][1],
-                  server.variant.path, asked.body, asked.type)["requests"]
-        if got < limit:
-            seconds *= 2
+    """Lets it remember what it is to remember: each of its processes is shown
+    each credential. By itself a process may get two connections of 32, and
+    meet most credentials for the first time while they are measured."""
+    if not server.variant.is_open():
+        for wire in one_of_each_process(server):
+            with wire:
+                for auth in world.lines(asked.cred, limit):
+                    wire.ask(server.variant.path, auth, asked.body, asked.type)
+    wrk(server.port, world.creds(asked.cred), limit, args.warmup,
+        min(args.conns, asked.conns), PINS[args.pin][1], server.variant.path,
+        asked.body, asked.type)
+
+
+ENOUGH = 256  # connections to find all of a server's processes with
+
+
+def one_of_each_process(server):
+    """A connection to each that takes any."""
+    found = {}
+    for _ in range(ENOUGH):
+        wire = Wire(server.port)
+        wire.ask(server.variant.path)  # taken, whatever the answer
+        pid = server.process_of(wire.sock.getsockname()[1])
+        if pid in found:
+            wire.close()
         else:
-            done += got
-        if done >= wanted or time.monotonic() > until:
-            return
+            found[pid] = wire
+    return found.values()
 
 
 def one_round(v, base, limit, turn, args):

@@ -263,6 +263,21 @@ class Server:
         log = self.run / "error.log"
         return log.stat().st_size if log.exists() else 0
 
+    def process_of(self, port):
+        """The pid of its process that has the connection from that port."""
+        mine, theirs = f":{self.port:04X}", f":{port:04X}"
+        rows = (line.split() for line in open("/proc/net/tcp"))
+        inode = next(row[9] for row in rows
+                     if row[1].endswith(mine) and row[2].endswith(theirs))
+        for pid in tree(self.pid):
+            for fd in glob.glob(f"/proc/{pid}/fd/*"):
+                try:
+                    if os.readlink(fd) == f"socket:[{inode}]":
+                        return pid
+                except OSError:
+                    pass
+        return None
+
     def stop(self, keep=False):
         pids = tree(self.pid)
         if self.process.poll() is None:
