@@ -32,19 +32,17 @@ def recorder(args):
 def everything(parse, args):
     """All that make bench does, one thing after the other."""
     run = ["--rounds", str(args.rounds)]
-    issue = [*run, "--duration", "3"]
     instructions = ["--all"]
     grow = []
     if args.quick:
-        run = ["--rounds", "1", "--duration", "1"]
-        issue = run
+        run = ["--rounds", "1", "--duration", "3"]
         instructions = ["--modes", "one,new"]
         grow = ["--divide", "50"]
     ours = "bare-again.httpd,rensei-hs256.httpd,rensei-key.httpd"
     split = ["run", "--creds", "many", "--pin", "split", *run]
     for step in (["run", *run],
-                 ["run", "--issue", *issue],
-                 ["run", "--issue", "--pin", "split", *issue],
+                 ["run", "--issue", *run],
+                 ["run", "--issue", "--pin", "split", *run],
                  split,
                  [*split, "--variants", ours, "--conns", "1000"],
                  ["instr", *instructions],
@@ -92,10 +90,8 @@ def parser_of():
                    help="server and client on the same core, or split")
     s.add_argument("--conns", type=int, default=32)
     s.add_argument("--rounds", type=int, default=6)
-    s.add_argument("--windows", type=int, default=1,
-                   help="times A B B A in a round")
-    s.add_argument("--duration", type=int, default=2,
-                   help="seconds a window")
+    s.add_argument("--duration", type=int, default=8,
+                   help="seconds a round asks")
     s.add_argument("--warmup", type=int, default=1)
 
     s = command("instr", instr.run, "instructions for each request")

@@ -101,13 +101,17 @@ def _turns():
     return program
 
 
-TURN = 256  # requests that a server is asked before it is the other's turn
+# Requests that a server is asked before it is the other's turn, and those for
+# each connection at the least.
+TURN, EACH = 256, 8
 
 
 def turns(servers, creds, limit, seconds, conns, cpu, body, ctype):
     """Asks two servers in turn, so many seconds in all. For each, in their
-    order: (requests, those that were not answered by 200)."""
-    command = [_turns(), str(seconds), str(conns), str(TURN), str(creds),
+    order: (requests, those that were not answered by 200, its seconds, the
+    median of what answers took, the 99th percentile (us))."""
+    command = [_turns(), str(seconds), str(conns),
+               str(max(TURN, EACH * conns)), str(creds),
                str(limit), "POST" if body else "GET", body, ctype]
     for server in servers:
         command += [str(server.port), server.variant.path]
@@ -117,5 +121,5 @@ def turns(servers, creds, limit, seconds, conns, cpu, body, ctype):
                           timeout=seconds + 120)
     if done.returncode != 0:
         raise SystemExit(f"turns failed: {done.stderr}")
-    return [tuple(int(n) for n in line.split())
+    return [tuple(float(n) for n in line.split())
             for line in done.stdout.splitlines()]

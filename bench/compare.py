@@ -2,14 +2,11 @@
 """CPU, requests a second and latency, next to a bare server.
 
 A round takes a variant and its baseline, both up, and asks them in turn A B B
-A (every second round B A A B), so that what the machine does to the one it does
-to the other: for CPU, on one core, each some ten milliseconds at a time; for
-requests a second and latency in windows of wrk, seconds long. A ratio comes
-from one round; what is quoted is the median of the rounds, with the
-quartiles."""
+A (every second round B A A B), each some ten milliseconds at a time, so that
+what the machine does to the one it does to the other. A ratio comes from one
+round; what is quoted is the median of the rounds, with the quartiles."""
 
 import os
-import statistics
 import time
 
 import servers
@@ -99,50 +96,24 @@ def trusted(found):
 
 # ---- measuring -------------------------------------------------------------
 
-def window(server, asked, limit, args):
-    """One run of wrk over one server, with what it took of the machine."""
-    stolen = servers.stolen()
-    cpu, began = servers.cpu_of(server.pid), time.monotonic()
-    out = wrk(server.port, world.creds(asked.cred), limit, args.duration,
-              min(args.conns, asked.conns), PINS[args.pin][1],
-              server.variant.path, asked.body, asked.type)
-    out["wall"] = time.monotonic() - began
-    out["server_cpu"] = servers.cpu_between(cpu, servers.cpu_of(server.pid))
-    out["steal"] = servers.stolen() - stolen
-    return out
-
-
-def summed(windows, server):
-    """The windows of one side of a round as one result."""
-    def total(name):
-        return sum(w[name] for w in windows)
-
-    def middle(name):
-        return statistics.median(w[name] for w in windows)
-    return {"rps": total("requests") / total("us") * 1e6,
-            "cpu_us": total("server_cpu") / max(1, total("requests")) * 1e6,
-            "p50_us": middle("p50"), "p99_us": middle("p99"),
-            "errors": total("errors") + total("bad_status"),
-            "steal": total("steal") / total("wall"),
-            "log_bytes": server.log_bytes(), **servers.memory_of(server.pid)}
-
-
 def in_turns(sides, asked, limit, args):
     """{server: its result}. The CPU is all that a server took from the
     beginning to the end, and so what it did between its turns, too."""
     stolen, began = servers.stolen(), time.monotonic()
     cpu = [servers.cpu_of(s.pid) for s in sides]
     counts = turns(sides, world.creds(asked.cred), limit,
-                   4 * args.windows * args.duration,
+                   args.duration,
                    min(args.conns, asked.conns), PINS[args.pin][1],
                    asked.body, asked.type)
     took = [servers.cpu_between(before, servers.cpu_of(s.pid))
             for before, s in zip(cpu, sides)]
     steal = (servers.stolen() - stolen) / (time.monotonic() - began)
-    return {s: {"cpu_us": seconds / max(1, done) * 1e6, "errors": bad,
-                "requests": done, "steal": steal,
+    return {s: {"cpu_us": used / done * 1e6, "requests": done, "errors": bad,
+                "rps": done / seconds, "p50_us": p50, "p99_us": p99,
+                "steal": steal,
                 "log_bytes": s.log_bytes(), **servers.memory_of(s.pid)}
-            for s, seconds, (done, bad) in zip(sides, took, counts)}
+            for s, used, (done, bad, seconds, p50, p99) in zip(
+                sides, took, counts)}
 
 
 def warm(server, asked, limit, args):
@@ -185,28 +156,14 @@ def one_round(v, base, limit, turn, args):
         sides = [bare, mine] if turn else [mine, bare]
         for side in sides:
             warm(side, v, limit, args)
-        if args.pin == "same":
-            got = in_turns(sides, v, limit, args)
-            return got[mine], got[bare]
-        got = {mine: [], bare: []}
-        for side in (sides + sides[::-1]) * args.windows:
-            got[side].append(window(side, v, limit, args))
-        return tuple(summed(got[s], s) for s in (mine, bare))
+        got = in_turns(sides, v, limit, args)
+        return got[mine], got[bare]
 
 
 def in_turn(items, number):
     """A different one first in each round."""
     number %= len(items)
     return items[number:] + items[:number]
-
-
-def speed(mine, bare):
-    """As text, where it was measured."""
-    if "rps" not in mine:
-        return ""
-    return "  %7.0f/s %5.3f  p99 %6.2f ms %5.3f" % (
-        mine["rps"], mine["rps"] / bare["rps"], mine["p99_us"] / 1e3,
-        mine["p99_us"] / bare["p99_us"])
 
 
 def run(args, record):
@@ -223,9 +180,11 @@ def run(args, record):
                     "baseline": v.baseline, "creds": c, "pin": args.pin,
                     "conns": args.conns, "round": number, "mine": mine,
                     "bare": bare})
-            print("%d %-26s %-4s cpu %7.1f us %6.3f%s  stolen %.0f %%%s" % (
+            print("%d %-26s %-4s cpu %7.1f us %6.3f  %7.0f/s %5.3f  p99 "
+                  "%6.2f ms %5.3f  stolen %.0f %%%s" % (
                 number + 1, v.name, c, mine["cpu_us"],
-                mine["cpu_us"] / bare["cpu_us"], speed(mine, bare),
-                mine["steal"] * 100,
+                mine["cpu_us"] / bare["cpu_us"], mine["rps"],
+                mine["rps"] / bare["rps"], mine["p99_us"] / 1e3,
+                mine["p99_us"] / bare["p99_us"], mine["steal"] * 100,
                 f"  ERRORS {mine['errors']}" * bool(mine["errors"])),
                 flush=True)

@@ -26,10 +26,12 @@
 #define SERVERS 2
 #define ANSWER_MAX 65536
 #define REQUEST_MAX 16384
+#define LATENCY_MAX 1000000 /* microseconds */
 
 typedef struct wire_t {
     int fd;
-    size_t n; /* bytes of the answer so far */
+    double asked; /* when */
+    size_t n;     /* bytes of the answer so far */
     char answer[ANSWER_MAX];
 } wire_t;
 
@@ -39,6 +41,8 @@ typedef struct server_t {
     size_t *length;
     wire_t *wire;
     long next, done, bad;
+    double seconds;
+    unsigned *latency; /* how many answers took so many microseconds */
 } server_t;
 
 static int requests, wires;
@@ -112,11 +116,20 @@ static void wire_open(server_t *s, wire_t *w)
     }
 }
 
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void ask(server_t *s, wire_t *w)
 {
     int which = (int)(s->next++ % requests);
 
     w->n = 0;
+    w->asked = seconds();
     if (write(w->fd, s->request[which], s->length[which]) !=
         (ssize_t)s->length[which]) {
         fail("request");
@@ -136,6 +149,27 @@ static int is_whole(const wire_t *w)
                (size_t)(body + 4 - w->answer) + strtoul(length + 17, NULL, 10);
     }
     return w->n >= 5 && strcmp(w->answer + w->n - 5, "0\r\n\r\n") == 0;
+}
+
+static void count_latency(server_t *s, double took)
+{
+    long us = (long)(took * 1e6);
+
+    s->latency[us < LATENCY_MAX ? us : LATENCY_MAX - 1]++;
+}
+
+/* What that part of the answers took at the most. */
+static long latency_of(const server_t *s, double part)
+{
+    long seen = 0, us;
+
+    for (us = 0; us < LATENCY_MAX - 1; us++) {
+        seen += s->latency[us];
+        if ((double)seen >= part * (double)s->done) {
+            break;
+        }
+    }
+    return us;
 }
 
 /* @return 1 when the answer is there */
@@ -160,12 +194,14 @@ static int receive(server_t *s, wire_t *w)
         wire_open(s, w);
     }
     s->done++;
+    count_latency(s, seconds() - w->asked);
     return 1;
 }
 
 static void turn(server_t *s, int many)
 {
     struct epoll_event event[64];
+    double began = seconds();
     int sent, got = 0, i;
 
     for (sent = 0; sent < wires && sent < many; sent++) {
@@ -189,6 +225,7 @@ static void turn(server_t *s, int many)
             }
         }
     }
+    s->seconds += seconds() - began;
 }
 
 static void server_make(server_t *s, char **arg, int port, const char *path)
@@ -198,18 +235,11 @@ static void server_make(server_t *s, char **arg, int port, const char *path)
     s->port = port;
     s->poll = epoll_create1(0);
     s->wire = zeros((size_t)wires, sizeof(*s->wire));
+    s->latency = zeros(LATENCY_MAX, sizeof(*s->latency));
     read_requests(s, arg, path);
     for (i = 0; i < wires; i++) {
         wire_open(s, &s->wire[i]);
     }
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int main(int argc, char **argv)
@@ -235,7 +265,9 @@ int main(int argc, char **argv)
         turn(&server[0], many);
     }
     for (i = 0; i < SERVERS; i++) {
-        printf("%ld %ld\n", server[i].done, server[i].bad);
+        printf("%ld %ld %f %ld %ld\n", server[i].done, server[i].bad,
+               server[i].seconds, latency_of(&server[i], 0.5),
+               latency_of(&server[i], 0.99));
     }
     return 0;
 }
