@@ -101,8 +101,7 @@ def in_turns(sides, asked, limit, args):
     beginning to the end, and so what it did between its turns, too."""
     stolen, began = servers.stolen(), time.monotonic()
     cpu = [servers.cpu_of(s.pid) for s in sides]
-    counts = turns(sides, world.creds(asked.cred), limit,
-                   args.duration,
+    counts = turns(sides, world.creds(asked.cred), limit, args.duration,
                    min(args.conns, asked.conns), PINS[args.pin][1],
                    asked.body, asked.type)
     took = [servers.cpu_between(before, servers.cpu_of(s.pid))

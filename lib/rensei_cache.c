@@ -48,12 +48,16 @@ static apr_size_t lines(apr_size_t bytes)
     return APR_ALIGN(bytes, LINE);
 }
 
+/* A set, with all of its values. */
+static apr_size_t set_size(const rensei_cache_t *c)
+{
+    return sizeof(set_t) + WAYS * c->value_size;
+}
+
 static void dimension(rensei_cache_t *c, apr_size_t bytes)
 {
     apr_size_t fixed = sizeof(*c);
-    apr_size_t sets =
-        bytes > fixed ? (bytes - fixed) / (sizeof(set_t) + WAYS * c->value_size)
-                      : 0;
+    apr_size_t sets = bytes > fixed ? (bytes - fixed) / set_size(c) : 0;
 
     c->sets = (apr_uint32_t)(sets > APR_INT32_MAX / WAYS ? APR_INT32_MAX / WAYS
                                                          : sets);
@@ -116,7 +120,7 @@ apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                               "There is no randomness to be had at the "
                               "moment.");
     }
-    c->set = pages_get(c->sets * (sizeof(set_t) + WAYS * c->value_size), p);
+    c->set = pages_get(c->sets * set_size(c), p);
     if (c->set == NULL) {
         return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                               "There is no memory for a cache.");

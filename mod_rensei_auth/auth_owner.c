@@ -110,13 +110,19 @@ static int cache_recall(owner_slot_t *o, request_rec *r, apr_uint64_t space,
     return 1;
 }
 
+static int last_recall(owner_slot_t *o, request_rec *r, apr_uint64_t space,
+                       auth_asked_t *asked)
+{
+    return is_shown(asked->what) && auth_last_get(o, asked, r, space) &&
+           still_holds(o, r);
+}
+
 int auth_owner_recall(auth_owner_t *k, request_rec *r, auth_asked_t *asked)
 {
     apr_uint64_t space = space_of(r, asked->what);
-    int again = cache && is_shown(asked->what) &&
-                auth_last_get(&k->o, asked, r, space) && still_holds(&k->o, r);
 
-    if (!again && (!cache || !cache_recall(&k->o, r, space, asked))) {
+    if (!cache || (!last_recall(&k->o, r, space, asked) &&
+                   !cache_recall(&k->o, r, space, asked))) {
         return 0;
     }
     point(k);

@@ -183,26 +183,15 @@ def _watched(env):
     return {**options, **env, "LD_PRELOAD": ":".join(filter(None, preload))}
 
 
-class _Kept:
-    """All else is the server's."""
+class _Kept(http.Connection):
+    """A connection to a server; all else is the server's."""
 
     def __init__(self, server):
-        self._server, self._wire = server, server.connection()
+        super().__init__(server.port)
+        self._server = server
 
     def __getattr__(self, name):
         return getattr(self._server, name)
-
-    def request(self, method, path, **more):
-        return self._wire.request(method, path, **more)
-
-    def get(self, path, **more):
-        return self.request("GET", path, **more)
-
-    def post(self, path, **more):
-        return self.request("POST", path, **more)
-
-    def close(self):
-        self._wire.close()
 
 
 class Httpd:
