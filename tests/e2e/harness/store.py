@@ -108,11 +108,13 @@ def options(named):
 class Sqlite(Store):
     driver = "sqlite3"
 
-    def __init__(self, empty=False):
+    def __init__(self, empty=False, like=None):
         self.folder = where.run_folder("store")
         self.params = str(self.folder / "store.db")
         self.spec = "sqlite3:" + self.params
-        if empty:
+        if like:
+            like.ctl("db", "backup", self.params)
+        elif empty:
             open(self.params, "xb").close()
             where.own(self.params)
         else:
@@ -121,13 +123,10 @@ class Sqlite(Store):
         self._kept = None
 
     def copy(self):
-        if where.WRAPPER:
-            # httpd kills a child that takes long to end: it left a -wal
-            self.ctl("org", "list")
-        assert os.listdir(self.folder) == ["store.db"], "it is open"
-        other = Sqlite(empty=True)
-        shutil.copyfile(self.params, other.params)
-        return other
+        """Not of the file alone: a server that has stopped can leave a -wal.
+        When two connections are closed at once, SQLite takes neither for the
+        last one."""
+        return Sqlite(like=self)
 
     def connect(self):
         """As root its -wal and -shm must not be the first: the server's
