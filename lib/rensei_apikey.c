@@ -98,13 +98,14 @@ static apr_status_t key_insert(const rensei_apikey_t *k, const char *digest,
     return rv;
 }
 
-static json_t *created_details(const rensei_apikey_t *k, const char *last4)
+static json_t *created_details(const rensei_apikey_t *k, const char *last4,
+                               apr_pool_t *p)
 {
     return json_pack(
         "{s:s, s:s, s:o, s:s?, s:s?, s:s?, s:o, s:s}", "name", k->name,
         "keyType", k->type, "scopes", rensei_answer_scopes(&k->scopes), "owner",
         k->owner, "userId", k->user_id, "workspaceId", k->workspace,
-        "expiresAt", rensei_answer_ms(k->expires_at), "secretLast4", last4);
+        "expiresAt", rensei_answer_iso(k->expires_at, p), "secretLast4", last4);
 }
 
 static apr_status_t key_make(rensei_apikey_t *out, rensei_apikey_token_t *token,
@@ -144,7 +145,7 @@ static apr_status_t key_add(rensei_apikey_t *out,
                             rensei_err_t *err)
 {
     const char *org = out->org, *id = out->id;
-    json_t *details = rensei_json_own(created_details(out, token->last4), p);
+    json_t *details = rensei_json_own(created_details(out, token->last4, p), p);
     apr_status_t rv = rensei_limits_count(by, st, org, p, err);
 
     if (rv == APR_SUCCESS) {

@@ -315,7 +315,7 @@ static apr_status_t key_rotate(
         rv = rensei_apikey_tell(out, st, "api_key.rotated", org, id,
                                 json_pack("{s:I, s:o, s:s}", "graceSeconds",
                                           (json_int_t)grace_s, "previousEndsAt",
-                                          rensei_answer_ms(ends_at),
+                                          rensei_answer_iso(ends_at, p),
                                           "secretLast4", token->last4),
                                 actor, p, err);
     }

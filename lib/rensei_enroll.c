@@ -237,14 +237,15 @@ static apr_status_t worker_put(rensei_enrolled_t *out, rensei_store_t *st,
     return rv;
 }
 
-static json_t *registered_details(const rensei_enrolled_t *e, const char *jti)
+static json_t *registered_details(const rensei_enrolled_t *e, const char *jti,
+                                  apr_pool_t *p)
 {
     const rensei_worker_t *w = &e->worker;
     json_t *out = json_pack(
         "{s:s, s:s, s:s?, s:I, s:s?, s:s?, s:s, s:o}", "keyId", w->key,
         "hostname", w->hostname, "machineId", w->machine_id, "maxAgents",
         (json_int_t)w->max_agents, "version", w->version, "region", w->region,
-        "jti", jti, "expiresAt", rensei_answer_ms(e->expires_at));
+        "jti", jti, "expiresAt", rensei_answer_iso(e->expires_at, p));
 
     if (e->again) {
         rensei_json_set(&out, "again", json_true());
@@ -277,7 +278,7 @@ static apr_status_t register_all(rensei_enrolled_t *out, rensei_store_t *st,
         who.type = "api_key";
         rv = rensei_audit_append(
             st, "worker.registered", org, &who, out->worker.id,
-            rensei_json_own(registered_details(out, jti), p), p, err);
+            rensei_json_own(registered_details(out, jti, p), p), p, err);
     }
     return rv;
 }
@@ -358,7 +359,7 @@ static apr_status_t refresh_all(rensei_enrolled_t *out, rensei_store_t *st,
         return rv;
     }
     details = json_pack("{s:s, s:o}", "jti", jti, "expiresAt",
-                        rensei_answer_ms(out->expires_at));
+                        rensei_answer_iso(out->expires_at, p));
     return rensei_audit_append(st, "worker.refreshed", org, actor, id,
                                rensei_json_own(details, p), p, err);
 }

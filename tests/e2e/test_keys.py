@@ -177,8 +177,17 @@ def test_the_event_of_a_rotation(a):
     [event] = a.events(target=key.id, event="api_key.rotated")
     assert event["details"] == {
         "graceSeconds": 60, "secretLast4": new.token[-4:],
-        "previousEndsAt": pytest.approx(at(body["previousEndsAt"]) * 1000,
-                                        abs=1)}
+        "previousEndsAt": body["previousEndsAt"]}
+
+
+def test_the_event_of_a_creation(a):
+    body = a.key(expiresAt="2100-01-31T12:00:00Z")
+    [event] = a.events(target=body["keyId"], event="api_key.created")
+    assert event["details"] == {
+        **{name: body[name] for name in (
+            "name", "keyType", "scopes", "owner", "userId", "workspaceId")},
+        "expiresAt": "2100-01-31T12:00:00.000Z",
+        "secretLast4": body["token"][-4:]}
 
 
 @pytest.mark.parametrize("value", [-1, 2592001, "60", 1.5, None, True, [60]])

@@ -547,6 +547,7 @@ def test_the_audit_trail(gate, world, admin, key):
         assert event["ip"] == "127.0.0.1" and event["requestId"]
         _, claims = jwt.read(token["runtimeJwt"])
         assert event["details"]["jti"] == claims["jti"]
+        assert event["details"]["expiresAt"] == token["expiresAt"]
     assert registered["details"]["hostname"] == "build-1"
     assert registered["details"]["machineId"] == "m"
     assert registered["details"]["keyId"] == key.id

@@ -107,9 +107,10 @@ START_TEST(both_tokens_until_the_grace_ends)
     ck_assert_str_ne(got.prefix, key.prefix);
     told("api_key.rotated",
          apr_psprintf(test_pool,
-                      "{\"graceSeconds\":60,\"previousEndsAt\":"
-                      "%" APR_INT64_T_FMT ",\"secretLast4\":\"%s\"}",
-                      test_now_ms() + 60000, second + strlen(second) - 4),
+                      "{\"graceSeconds\":60,\"previousEndsAt\":\"%s\","
+                      "\"secretLast4\":\"%s\"}",
+                      rensei_time_iso(test_now_ms() + 60000, test_pool),
+                      second + strlen(second) - 4),
          1);
     good(first);
     ck_assert_int_eq(got.expires_at, test_now_ms() + 60000);
