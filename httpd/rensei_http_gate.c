@@ -4,6 +4,7 @@
 #include "rensei_sys.h"
 
 struct rensei_http_gate_t {
+    int all; /* places */
     sem_t places;
     apr_time_t full_since; /* that nobody was quick; 0: it is not full */
     sem_t turn;
@@ -16,6 +17,7 @@ rensei_http_gate_t *rensei_http_gate_create(int places,
 {
     rensei_http_gate_t *gate = apr_pcalloc(p, sizeof(*gate));
 
+    gate->all = places;
     sem_init(&gate->places, 0, (unsigned)places);
     sem_init(&gate->turn, 0, 1);
     gate->patience = patience;
@@ -59,6 +61,14 @@ void rensei_http_gate_leave(rensei_http_gate_t *gate, apr_time_t entered)
         __atomic_store_n(&gate->full_since, 0, __ATOMIC_SEQ_CST);
     }
     sem_post(&gate->places);
+}
+
+int rensei_http_gate_busy(rensei_http_gate_t *gate)
+{
+    int free = 0;
+
+    sem_getvalue(&gate->places, &free);
+    return free < gate->all;
 }
 
 int rensei_http_gate_turn(rensei_http_gate_t *gate, apr_time_t entered)

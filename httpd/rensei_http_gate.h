@@ -31,6 +31,9 @@ int rensei_http_gate_enter(rensei_http_gate_t *gate, apr_time_t *entered);
 
 void rensei_http_gate_leave(rensei_http_gate_t *gate, apr_time_t entered);
 
+/** Is anybody inside? Of use where nobody can enter meanwhile. */
+int rensei_http_gate_busy(rensei_http_gate_t *gate);
+
 /** Of those inside, one at a time asks mod_dbd for a connection. It makes one
  * inside its lock: if each tried to reach a database that takes the time limit
  * to be out of reach, the last would wait for the sum of them.

@@ -77,11 +77,11 @@ static apr_status_t pages_free(void *data)
     return APR_SUCCESS;
 }
 
-/* Zeros, which take memory where they are written. Large pages where the system
- * has them: whoever looks into thousands of values in turn would otherwise
- * have the processor look up where the page is for each of them, which takes
- * longer than to read it. @return NULL where there is no memory */
-static void *pages_get(apr_size_t bytes, apr_pool_t *p)
+/* Zeros, which take memory where they are written. With large pages, where the
+ * system has them: whoever looks into thousands of values in turn would
+ * otherwise have the processor look up where the page is for each of them,
+ * which takes longer than to read it. @return NULL where there is no memory */
+static void *pages_get(apr_size_t bytes, int large, apr_pool_t *p)
 {
     apr_size_t all = bytes + HUGE_PAGE;
     pages_t *pages = apr_palloc(p, sizeof(*pages));
@@ -96,14 +96,15 @@ static void *pages_get(apr_size_t bytes, apr_pool_t *p)
     apr_pool_cleanup_register(p, pages, pages_free, apr_pool_cleanup_null);
     memory = (char *)APR_ALIGN((apr_uintptr_t)memory, HUGE_PAGE);
 #ifdef MADV_HUGEPAGE
-    madvise(memory, bytes, MADV_HUGEPAGE);
+    madvise(memory, bytes, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
     return memory;
 }
 
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
-                                 apr_size_t value_max, const rensei_sys_t *sys,
-                                 apr_pool_t *p, rensei_err_t *err)
+                                 apr_size_t value_max, int large,
+                                 const rensei_sys_t *sys, apr_pool_t *p,
+                                 rensei_err_t *err)
 {
     rensei_cache_t *c = apr_pcalloc(p, sizeof(*c));
 
@@ -120,7 +121,7 @@ apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
                               "There is no randomness to be had at the "
                               "moment.");
     }
-    c->set = pages_get(c->sets * set_size(c), p);
+    c->set = pages_get(c->sets * set_size(c), large, p);
     if (c->set == NULL) {
         return rensei_err_set(err, RENSEI_E_UNAVAILABLE,
                               "There is no memory for a cache.");

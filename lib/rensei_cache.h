@@ -25,11 +25,15 @@ typedef struct rensei_cache_name_t {
 
 /** @param bytes what it may take at the most, all included
  * @param value_max bytes of a value; a larger one is not kept
+ * @param large asks the system for large pages. They are quicker with
+ *   thousands of values; and the first value takes 2 MB, for a process that
+ *   serves many connections
  * @return err INVALID_REQUEST for too few bytes (1024 more than 16 values take
  *   are enough), UNAVAILABLE without randomness or memory */
 apr_status_t rensei_cache_create(rensei_cache_t **out, apr_size_t bytes,
-                                 apr_size_t value_max, const rensei_sys_t *sys,
-                                 apr_pool_t *p, rensei_err_t *err);
+                                 apr_size_t value_max, int large,
+                                 const rensei_sys_t *sys, apr_pool_t *p,
+                                 rensei_err_t *err);
 
 /** The name of data[0..n) in this cache.
  * @param space whose it is: the same data has another name in each space */

@@ -10,6 +10,7 @@
 #include "rensei_id.h"
 #include "rensei_json.h"
 
+#include <ap_mpm.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -84,6 +85,14 @@ apr_size_t auth_conf_cache(const server_rec *s)
     apr_int64_t bytes = auth_server_conf(s)->cache_size;
 
     return bytes > 0 ? (apr_size_t)bytes : CACHE_DEFAULT;
+}
+
+int auth_conf_threaded(void)
+{
+    int threads = 0;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    return threads > 1;
 }
 
 int auth_conf_immediate(const auth_server_conf_t *c)

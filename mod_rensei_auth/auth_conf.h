@@ -140,6 +140,9 @@ int auth_conf_has_store(const auth_server_conf_t *conf);
 apr_size_t auth_conf_cache(const server_rec *main_server);
 #define AUTH_CACHE_ROWS_SHARE 3
 
+/** Has a process several threads for requests? Not with mpm_prefork. */
+int auth_conf_threaded(void);
+
 /** Is revocation immediate there? */
 int auth_conf_immediate(const auth_server_conf_t *conf);
 

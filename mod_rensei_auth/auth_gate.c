@@ -115,3 +115,15 @@ rensei_http_watcher_t *auth_gate_watcher(void)
 {
     return watcher;
 }
+
+int auth_gate_busy(void)
+{
+    int i;
+
+    for (i = 0; i < AUTH_LIVE_STORES; i++) {
+        if (gates[i] && rensei_http_gate_busy(gates[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}

@@ -26,4 +26,7 @@ void auth_gate_child_init(apr_pool_t *p, server_rec *main_server);
 rensei_http_gate_t *auth_gate_of(const server_rec *s);
 rensei_http_watcher_t *auth_gate_watcher(void);
 
+/** Is a request of this process with some store? */
+int auth_gate_busy(void);
+
 #endif

@@ -14,6 +14,7 @@
 #include <mod_watchdog.h>
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 APLOG_USE_MODULE(rensei_auth);
 
@@ -534,10 +535,23 @@ static apr_status_t tick(int state, void *data, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
+/* mpm_prefork ends a child in the handler of a signal, wherever its only thread
+ * was just then. In the middle of a statement that holds locks which nobody
+ * gives back any more, and a connection that mod_dbd's pool waits for in vain:
+ * it must not go on from there. What was not committed is rolled back, as with
+ * any process that ends. */
+static void leave_interrupted(void)
+{
+    if (!auth_conf_threaded() && auth_gate_busy()) {
+        _exit(0);
+    }
+}
+
 static apr_status_t stop_ticking(void *data)
 {
     apr_pool_t *p;
 
+    leave_interrupted();
     if (auth_gate_watcher()) {
         rensei_http_watcher_hurry(auth_gate_watcher(), ENDING);
     }

@@ -35,9 +35,9 @@ void auth_owner_child_init(apr_pool_t *p, server_rec *s)
     rensei_err_t err = {0};
 
     if (rensei_cache_create(&cache, bytes - bytes / AUTH_CACHE_ROWS_SHARE,
-                            sizeof(owner_slot_t), rensei_sys_default(), p,
-                            &err) ||
-        rensei_cache_create(&absent, ABSENT_BYTES, sizeof(absent_t),
+                            sizeof(owner_slot_t), auth_conf_threaded(),
+                            rensei_sys_default(), p, &err) ||
+        rensei_cache_create(&absent, ABSENT_BYTES, sizeof(absent_t), 0,
                             rensei_sys_default(), p, &err)) {
         cache = NULL;
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,

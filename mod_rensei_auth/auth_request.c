@@ -213,14 +213,15 @@ static const char *body_text(const auth_request_t *a, apr_pool_t *p)
 static apr_status_t error_body(ap_filter_t *f, apr_bucket_brigade *in)
 {
     request_rec *r = f->r;
+    const char *text; /* NULL: out of memory */
 
     apr_brigade_cleanup(in);
     if (f->ctx) { /* the rest of the page */
         return APR_SUCCESS;
     }
     f->ctx = r;
-    return rensei_http_pass_json(f->next, r,
-                                 body_text(auth_request(r), r->pool));
+    text = body_text(auth_request(r), r->pool);
+    return rensei_http_pass_json(f->next, r, text ? text : "{}");
 }
 
 void auth_register_filter(void)

@@ -43,7 +43,8 @@ static void cache_create(int which, apr_size_t bytes, apr_size_t text_max,
 
     if (rensei_cache_create(&cache[which], bytes,
                             offsetof(slot_t, text) + text_max,
-                            rensei_sys_default(), p, &err) != APR_SUCCESS) {
+                            auth_conf_threaded(), rensei_sys_default(), p,
+                            &err) != APR_SUCCESS) {
         cache[which] = NULL;
     }
 }

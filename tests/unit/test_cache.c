@@ -16,7 +16,7 @@ static rensei_cache_t *new_cache(apr_size_t bytes)
     rensei_err_t err;
 
     ck_assert_ok(
-        rensei_cache_create(&c, bytes, VALUE_MAX, test_sys, test_pool, &err),
+        rensei_cache_create(&c, bytes, VALUE_MAX, 1, test_sys, test_pool, &err),
         err);
     return c;
 }
@@ -84,17 +84,17 @@ START_TEST(create_refused)
     rensei_err_t err;
 
     ck_assert_err(
-        rensei_cache_create(&c, 0, VALUE_MAX, test_sys, test_pool, &err), err,
-        RENSEI_E_INVALID_REQUEST);
+        rensei_cache_create(&c, 0, VALUE_MAX, 1, test_sys, test_pool, &err),
+        err, RENSEI_E_INVALID_REQUEST);
     ck_assert_err(
-        rensei_cache_create(&c, 1000, VALUE_MAX, test_sys, test_pool, &err),
+        rensei_cache_create(&c, 1000, VALUE_MAX, 1, test_sys, test_pool, &err),
         err, RENSEI_E_INVALID_REQUEST);
     ck_assert_ok(
-        rensei_cache_create(&c, 8192, VALUE_MAX, test_sys, test_pool, &err),
+        rensei_cache_create(&c, 8192, VALUE_MAX, 1, test_sys, test_pool, &err),
         err);
     test_random_broken = 1;
     ck_assert_err(
-        rensei_cache_create(&c, 8192, VALUE_MAX, test_sys, test_pool, &err),
+        rensei_cache_create(&c, 8192, VALUE_MAX, 1, test_sys, test_pool, &err),
         err, RENSEI_E_UNAVAILABLE);
 }
 END_TEST

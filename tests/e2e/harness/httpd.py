@@ -23,7 +23,7 @@ SECRET = "M2M_JWT_SECRET"
 OURS = ("rensei_auth", "rensei_token", "rensei_admin")
 
 # mod_access_compat is there for Satisfy, mod_info for what it must not show.
-STOCK = """mpm_event authn_core authn_file authz_core authz_host authz_user
+STOCK = """authn_core authn_file authz_core authz_host authz_user
 auth_basic access_compat alias rewrite headers env setenvif dir mime actions
 cgid proxy proxy_http unique_id status info""".split()
 
@@ -46,10 +46,17 @@ CustomLog "@DIR@/access.log" test
 TraceEnable Off
 StartServers @CHILDREN@
 ServerLimit @SLOTS@
-ThreadsPerChild 25
-MinSpareThreads @SPARE@
-MaxRequestWorkers @WORKERS@
-MaxSpareThreads 1000
+<IfModule mpm_prefork_module>
+  MinSpareServers @CHILDREN@
+  MaxSpareServers @CHILDREN@
+  MaxRequestWorkers @SLOTS@
+</IfModule>
+<IfModule !mpm_prefork_module>
+  ThreadsPerChild 25
+  MinSpareThreads @SPARE@
+  MaxRequestWorkers @WORKERS@
+  MaxSpareThreads 1000
+</IfModule>
 MaxConnectionsPerChild 0
 KeepAlive On
 KeepAliveTimeout 120
@@ -205,11 +212,14 @@ class Httpd:
     running = []  # looked at after each test
 
     def __init__(self, conf, store=None, backend=None, env=None, children=2,
-                 modules=OURS, dbd=None, allowed=DENIALS):
+                 modules=OURS, dbd=None, allowed=DENIALS, mpm=None):
         self.dir = where.run_folder("httpd")
         where.own(self._made("htdocs"), 0o755)
         self.conf, self.store, self.backend = conf, store, backend
         self.children_wanted, self.modules = children, modules
+        mpm = mpm or os.environ.get("RENSEI_E2E_MPM", "event")
+        self.stock = ["mpm_" + mpm, *STOCK]
+        self.threads = 1 if mpm == "prefork" else 25
         self.dbd = dbd if dbd is not None else (store.dbd() if store else "")
         self.secret = known_secrets.add(secrets.token_hex(24))
         self.env = {"PATH": os.environ["PATH"], "LANG": "C",
@@ -233,7 +243,8 @@ class Httpd:
 
     def text(self, conf=None):
         """The whole configuration as httpd reads it."""
-        out = load_lines(self.modules, STOCK + (["dbd"] if self.dbd else []))
+        out = load_lines(self.modules,
+                         self.stock + (["dbd"] if self.dbd else []))
         out += BASE + self._patience() + self.dbd
         out += self.conf if conf is None else conf
         levels = " ".join(f"{name}:trace8" for name in self.modules)
@@ -427,11 +438,11 @@ class Httpd:
 
     def workers(self):
         """The pids of the children that serve requests, not cgid's daemon:
-        it has one thread."""
+        it has one thread, they have more than those for requests."""
         out = []
         for pid in self.children():
             try:
-                if len(os.listdir(f"/proc/{pid}/task")) > 10:
+                if len(os.listdir(f"/proc/{pid}/task")) > self.threads:
                     out.append(pid)
             except (FileNotFoundError, ProcessLookupError):
                 pass  # it has ended
