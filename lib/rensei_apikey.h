@@ -158,7 +158,7 @@ apr_status_t rensei_apikey_used(rensei_store_t *st, const char *id,
 /** "user" to RENSEI_CLASS_USER and so on. @return 1, or 0 for no key type */
 int rensei_apikey_class(rensei_class_e *out, const char *type);
 
-/** As wire.md shows it (camelCase, ISO 8601); a new reference. token: NULL,
+/** As docs/api.md shows it (camelCase, ISO 8601); a new reference. token: NULL,
  * or the one to show once. */
 json_t *rensei_apikey_json(const rensei_apikey_t *k, const char *token,
                            apr_pool_t *p);

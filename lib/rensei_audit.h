@@ -29,7 +29,7 @@ typedef struct rensei_actor_t {
 
 typedef struct rensei_event_t {
     const char *id;    /* evt_… */
-    const char *event; /* "m2m.client_created" and so on (wire.md) */
+    const char *event; /* "m2m.client_created" and so on (docs/api.md) */
     apr_int64_t at;    /* epoch ms */
     const char *org;   /* "" for what belongs to no organisation */
     rensei_actor_t actor;

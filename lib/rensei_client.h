@@ -215,7 +215,7 @@ apr_status_t rensei_client_find(rensei_client_t *out, rensei_store_t *st,
 /** Is the client, and its organisation, fit to be used now (ms)? */
 int rensei_client_usable(const rensei_client_t *c, apr_int64_t now_ms);
 
-/** As wire.md shows it (camelCase, epoch ms), never a digest; a new
+/** As docs/api.md shows it (camelCase, epoch ms), never a digest; a new
  * reference. secret: NULL, or the one to show once (a rotation's is shown
  * beside the client, as nextClientSecret, by who answers). */
 json_t *rensei_client_json(const rensei_client_t *c, const char *secret,

@@ -37,7 +37,7 @@ typedef struct rensei_enroll_spec_t {
     apr_int64_t active_agents; /* or RENSEI_WORKER_UNSAID */
 } rensei_enroll_spec_t;
 
-/** Reads a JSON body (wire.md, "Workers").
+/** Reads a JSON body (docs/api.md, "Workers").
  * @param takes_token the body has the key, as `registrationToken`
  * @return err INVALID_REQUEST naming the field */
 apr_status_t rensei_enroll_spec_read(rensei_enroll_spec_t *out,

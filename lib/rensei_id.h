@@ -2,8 +2,7 @@
 
 /**
  * Identifiers, secrets, and the digests under which secrets are stored: what
- * each looks like (wire.md, "Credentials"), how one is made, how one is told
- * from another.
+ * each looks like, how one is made, how one is told from another.
  */
 #ifndef RENSEI_ID_H
 #define RENSEI_ID_H

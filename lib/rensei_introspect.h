@@ -51,7 +51,7 @@ typedef struct rensei_question_t {
     apr_int64_t max_age;      /* seconds since it was issued; -1: any */
 } rensei_question_t;
 
-/** Answers an introspection request (RFC 7662 2.2, wire.md).
+/** Answers an introspection request (RFC 7662 2.2, docs/directives.md).
  * @param out `{"active":false}`, or all of it; a new reference
  * @return err UNAVAILABLE, INTERNAL */
 apr_status_t rensei_introspect(json_t **out, rensei_store_t *st,

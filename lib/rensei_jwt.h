@@ -2,7 +2,7 @@
 
 /**
  * JSON Web Tokens: a JWS in compact form (RFC 7515), and on top of it the
- * claims of our tokens (RFC 7519, wire.md). Nothing of a token is believed,
+ * claims of our tokens (RFC 7519). Nothing of a token is believed,
  * or told to the caller, before its signature holds.
  */
 #ifndef RENSEI_JWT_H

@@ -46,7 +46,7 @@ typedef struct rensei_vocab_t {
     rensei_scopes_t key; /* without `*` */
 } rensei_vocab_t;
 
-/** The vocabularies of wire.md. */
+/** The vocabularies where RenseiScopes says nothing. */
 const rensei_vocab_t *rensei_vocab_default(void);
 
 /** Is s[0..n) a scope-token (RFC 6749 3.3: %x21 / %x23-5B / %x5D-7E), not

@@ -83,7 +83,7 @@ apr_status_t rensei_worker_revoke(rensei_worker_t *out, rensei_store_t *st,
                                   const rensei_actor_t *actor, apr_pool_t *p,
                                   rensei_err_t *err);
 
-/** As wire.md shows it (camelCase, ISO 8601); a new reference. */
+/** As docs/api.md shows it (camelCase, ISO 8601); a new reference. */
 json_t *rensei_worker_json(const rensei_worker_t *w, apr_pool_t *p);
 
 #endif

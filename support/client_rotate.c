@@ -129,7 +129,8 @@ const rensei_ctl_command_t rensei_ctl_rotate_commands[] = {
      "  renseictl m2m-clients rotate complete m2m_5f0c...\n",
      end_options, complete},
     {"m2m-clients rotate cancel", "ID", "Drop the new secret of a rotation",
-     "The new secret is refused from now on; the old one goes on as before.\n"
+     "The new secret is refused from now on; the old one goes on, without an\n"
+     "end.\n"
      "\n"
      "Example:\n"
      "  renseictl m2m-clients rotate cancel m2m_5f0c...\n",

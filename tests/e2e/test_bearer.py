@@ -1,5 +1,5 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
-"""At a protected location: every row of that table in wire.md, and what
+"""At a protected location: every way to fail, and what
 differs from one virtual host to another."""
 
 import json

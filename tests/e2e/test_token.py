@@ -1,5 +1,5 @@
 # Copyright the mod_rensei authors. SPDX-License-Identifier: Apache-2.0
-"""The token endpoint: POST /api/oauth/token, as wire.md tells it."""
+"""The token endpoint: POST /api/oauth/token, as docs/api.md tells it."""
 
 import json
 import time
