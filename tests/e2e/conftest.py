@@ -8,9 +8,11 @@ RENSEI_E2E_STORE which kind of store is under test: sqlite (the default) or
 pgsql. A test runs over each of them, unless it is marked only(kind, "why"):
 what has nothing to do with the store runs once, over sqlite.
 
-RENSEI_E2E_MPM=worker: all of them with another MPM than mpm_event. (Most need
-several connections to one child, which mpm_prefork does not have; what is said
-of it is in test_mpm.py.)
+RENSEI_E2E_MPM=worker: with another MPM than mpm_event. It is not for
+test_attack_load.py (a directive of event's), nor test_jose_while_keys_rotate: a
+child that ends answers once more on a connection that is kept. (Most tests
+need several connections to one child, which mpm_prefork does not have; what is
+said of it is in test_mpm.py.)
 
 RENSEI_E2E_SHARED is a folder, empty at first, of several such runs at the same
 time that share the work: whoever comes first to a file does all of it."""
