@@ -61,11 +61,16 @@ static void enlist(rensei_http_watch_t *w)
     pthread_mutex_unlock(&watcher->lock);
 }
 
+int rensei_http_watch_for(const char *driver)
+{
+    return strcmp(driver, "pgsql") == 0;
+}
+
 void rensei_http_watch_begin(rensei_http_watch_t *w,
                              rensei_http_watcher_t *watcher,
                              const apr_dbd_driver_t *driver, apr_dbd_t *handle)
 {
-    if (!watcher || strcmp(apr_dbd_name(driver), "pgsql") != 0) {
+    if (!watcher || !rensei_http_watch_for(apr_dbd_name(driver))) {
         return;
     }
     w->socket = socket_of(watcher, driver, handle);

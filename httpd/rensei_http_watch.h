@@ -27,6 +27,9 @@ typedef struct rensei_http_watch_t {
     int ended; /* it took too long */
 } rensei_http_watch_t;
 
+/** Are connections of that driver ("pgsql") watched? */
+int rensei_http_watch_for(const char *driver);
+
 /** In child_init: starts the thread that watches.
  * @param timeout after which a connection is ended */
 rensei_http_watcher_t *rensei_http_watcher_create(apr_interval_time_t timeout,

@@ -67,16 +67,19 @@ static int places_default(int stores)
     return threads > 0 ? threads : 1;
 }
 
-/* @return how many stores there are */
-static int stores_mark(int has[AUTH_LIVE_STORES], const server_rec *s)
+/* @param watch set where there is one whose connections are to be watched
+ * @return how many stores there are */
+static int stores_mark(int has[AUTH_LIVE_STORES], int *watch,
+                       const server_rec *s)
 {
     int n = 0;
 
     for (; s; s = s->next) {
-        int store = auth_server_conf(s)->store;
+        const auth_server_conf_t *c = auth_server_conf(s);
 
-        if (store >= 0 && !has[store]) {
-            has[store] = 1;
+        if (c->store >= 0 && !has[c->store]) {
+            has[c->store] = 1;
+            *watch |= rensei_http_watch_for(c->dbd_driver);
             n++;
         }
     }
@@ -87,7 +90,7 @@ void auth_gate_child_init(apr_pool_t *p, server_rec *main_server)
 {
     const auth_server_conf_t *c = auth_server_conf(main_server);
     int has[AUTH_LIVE_STORES] = {0};
-    int stores = stores_mark(has, main_server);
+    int watch = 0, stores = stores_mark(has, &watch, main_server);
     apr_interval_time_t timeout = apr_time_from_sec(
         c->store_timeout > 0 ? c->store_timeout : TIMEOUT_SECONDS);
     int i;
@@ -101,7 +104,7 @@ void auth_gate_child_init(apr_pool_t *p, server_rec *main_server)
 
         gates[i] = has[i] ? rensei_http_gate_create(places, timeout, p) : NULL;
     }
-    watcher = rensei_http_watcher_create(timeout, main_server);
+    watcher = watch ? rensei_http_watcher_create(timeout, main_server) : NULL;
 }
 
 rensei_http_gate_t *auth_gate_of(const server_rec *s)

@@ -4,6 +4,7 @@
 #include "auth_conf.h"
 #include "auth_expiry.h"
 #include "auth_gate.h"
+#include "auth_prefork.h"
 #include "auth_throttle.h"
 #include "auth_used.h"
 #include "rensei_http_log.h"
@@ -34,6 +35,7 @@ APLOG_USE_MODULE(rensei_auth);
 /* Who has not come to an end by then will not. */
 #define USED_LOST apr_time_from_sec(60)
 #define ENDING apr_time_from_sec(2) /* for what a child writes when it ends */
+#define INTERRUPTED_STEP apr_time_from_msec(5)
 
 /* Its layout is part of the key: a build with another one starts afresh. */
 #define LIVE_KEY "rensei_auth:live:9"
@@ -535,29 +537,41 @@ static apr_status_t tick(int state, void *data, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
-/* mpm_prefork ends a child in the handler of a signal, wherever its only thread
- * was just then. In the middle of a statement that holds locks which nobody
- * gives back any more, and a connection that mod_dbd's pool waits for in vain:
- * it must not go on from there. What was not committed is rolled back, as with
- * any process that ends. */
-static void leave_interrupted(void)
+/* The tick in hand may wait for what the thread below us holds. */
+static int ticking_lock(int interrupted)
 {
-    if (!auth_conf_threaded() && auth_gate_busy()) {
-        _exit(0);
+    apr_interval_time_t waited;
+
+    if (!interrupted) {
+        return pthread_mutex_lock(&ticking) == 0;
     }
+    for (waited = 0; waited < ENDING; waited += INTERRUPTED_STEP) {
+        if (pthread_mutex_trylock(&ticking) == 0) {
+            return 1;
+        }
+        apr_sleep(INTERRUPTED_STEP);
+    }
+    return 0;
 }
 
+/* A request that was interrupted with the store has locks that nobody gives
+ * back any more, and a connection that mod_dbd's pool would wait for in vain:
+ * nothing may be cleaned up then. What was not committed is rolled back, as
+ * with any process that ends. And what was used stays with the other
+ * processes, unless nobody was interrupted. */
 static apr_status_t stop_ticking(void *data)
 {
+    int interrupted = auth_prefork_interrupted();
     apr_pool_t *p;
 
-    leave_interrupted();
-    if (auth_gate_watcher()) {
+    if (!interrupted && auth_gate_watcher()) {
         rensei_http_watcher_hurry(auth_gate_watcher(), ENDING);
     }
-    pthread_mutex_lock(&ticking);
+    if (!ticking_lock(interrupted) || (interrupted && auth_gate_busy())) {
+        _exit(0);
+    }
     ready = 0;
-    if (apr_pool_create(&p, NULL) == APR_SUCCESS) {
+    if (!interrupted && apr_pool_create(&p, NULL) == APR_SUCCESS) {
         each_store(data, 1, p);
         apr_pool_destroy(p);
     }

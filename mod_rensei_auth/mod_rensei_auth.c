@@ -15,6 +15,7 @@
 #include "auth_gate.h"
 #include "auth_live.h"
 #include "auth_metadata.h"
+#include "auth_prefork.h"
 #include "auth_request.h"
 #include "auth_require.h"
 #include "auth_rows.h"
@@ -125,6 +126,8 @@ static void register_hooks(apr_pool_t *p)
                                  APR_HOOK_MIDDLE);
     ap_hook_optional_fn_retrieve(rensei_http_store_retrieve, NULL, NULL,
                                  APR_HOOK_MIDDLE);
+    ap_hook_child_init(auth_prefork_child_init, NULL, NULL,
+                       APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(auth_owner_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(auth_rows_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(rensei_http_store_child_init, NULL, NULL,
