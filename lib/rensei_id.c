@@ -234,11 +234,3 @@ int rensei_digest_same(const char *stored,
 
     return computed & known & same;
 }
-
-int rensei_digest_matches(const char *stored, const char *secret, apr_size_t n)
-{
-    char digest[RENSEI_DIGEST_LEN + 1] = "";
-
-    rensei_digest(digest, secret, n);
-    return rensei_digest_same(stored, digest);
-}

@@ -80,7 +80,4 @@ void rensei_digest(char out[RENSEI_DIGEST_LEN + 1], const char *secret,
 int rensei_digest_same(const char *stored,
                        const char digest[RENSEI_DIGEST_LEN + 1]);
 
-/** The same with the secret itself. */
-int rensei_digest_matches(const char *stored, const char *secret, apr_size_t n);
-
 #endif

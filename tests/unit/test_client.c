@@ -761,6 +761,41 @@ START_TEST(authenticated)
 }
 END_TEST
 
+/* The shortest of several: what else the machine does only adds to it. */
+static apr_time_t refusal_time(const char *id, const char *presented)
+{
+    apr_time_t shortest = apr_time_from_sec(60);
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        apr_time_t since = apr_time_now();
+
+        ck_assert_err(authenticate(id, presented), err,
+                      RENSEI_E_INVALID_CLIENT);
+        since = apr_time_now() - since;
+        shortest = since < shortest ? since : shortest;
+    }
+    return shortest;
+}
+
+/* The time of a refusal must not tell who is unknown: a digest is computed for
+ * nobody, too. Of a secret so long that its digest is nearly all of the time;
+ * without one a refusal would take a hundredth. */
+START_TEST(a_digest_for_nobody)
+{
+    const apr_size_t n = 16000000;
+    char *presented = memset(apr_palloc(test_pool, n + 1), 'x', n);
+    rensei_org_t org = test_org("Acme");
+    rensei_client_t c = test_client(&org, "c", "", &secret);
+    apr_time_t known;
+
+    presented[n] = '\0';
+    known = refusal_time(c.id, presented);
+    ck_assert_int_gt(refusal_time(ABSENT, presented) * 2, known);
+    ck_assert_int_gt(refusal_time("nobody", presented) * 2, known);
+}
+END_TEST
+
 START_TEST(all_failures_look_alike)
 {
     rensei_org_t org = test_org("Acme");
@@ -863,6 +898,7 @@ Suite *suite_client(void)
     tcase_add_test(tc, found_in_any_organisation);
     tcase_add_test(tc, authenticated);
     tcase_add_test(tc, all_failures_look_alike);
+    tcase_add_test(tc, a_digest_for_nobody);
     tcase_add_test(tc, json_of_a_client);
     return s;
 }
