@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from harness import conf, where
+from harness.load import closed, ctl
 from harness.oauth import TOKEN
 
 IDLE = 1000
@@ -115,12 +116,15 @@ def test_a_thousand_idle_connections(gate, world):
             wire = gate.connection()
             assert wire.get("/api/whoami").status == 401
             crowd.append(wire)
+        ends = [wire.wire.sock.fileno() for wire in crowd]
         for _ in range(20):
             token = gate.token(client)
             assert gate.get("/r/x", token=token).status == 200
             assert gate.get("/r/x").status == 401
-        for wire in crowd[-50:]:
+        for wire in crowd:
+            assert not closed(wire)
             assert wire.get("/api/whoami", token=token).status == 200
+        assert ends == [wire.wire.sock.fileno() for wire in crowd]
     finally:
         for wire in crowd:
             wire.close()
@@ -234,6 +238,12 @@ def test_the_work_of_a_refusal(gate, world):
     the same headers, and leave one event each. That a digest is computed for
     an unknown client, too, is what the unit tests show."""
     known, nobody = world.a.client(), "m2m_" + "9" * 32
+
+    def failures(*trail):
+        return ctl(world.store, "audit", "export", *trail).count(
+            '"m2m.auth_failed"')
+
+    before = failures("--org", world.a.id), failures("--system")
     answers = [guess(gate, who, host="free.test")
                for who in (known.id, nobody, "m2m_x", "x")]
     heads = [[(k, v) for k, v in a.headers.items() if k != "Date"]
@@ -241,4 +251,6 @@ def test_the_work_of_a_refusal(gate, world):
     assert {a.body for a in answers} == {answers[0].body}
     assert heads == [heads[0]] * 4
     assert [a.error for a in answers] == [(401, "invalid_client")] * 4
+    assert failures("--org", world.a.id) == before[0] + 1
+    assert failures("--system") == before[1] + 3
     assert right(gate, known, host="free.test").status == 200

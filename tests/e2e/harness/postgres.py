@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -32,7 +33,7 @@ OPTIONS = {
 
 # What a server says of itself alone, and of clients that went away.
 FINE = re.compile(r"terminating (connection|walreceiver|background)|"
-                  r"the database system is (starting|shutting)|"
+                  r"the database system is (starting|shutting|in recovery)|"
                   r"is not currently accepting connections|"
                   r"canceling statement due to user request|"
                   r"could not (send|receive) data|"
@@ -109,6 +110,29 @@ class Cluster:
     def restart(self, mode="fast"):
         self.stop(mode)
         self.start()
+
+    def kill(self):
+        """kill -9, of all of it: the processes that serve connections notice
+        that they are alone, and end."""
+        os.kill(self.pid(), signal.SIGKILL)
+        wait_for(lambda: not any(map(self._is_ours, glob.glob("/proc/[0-9]*"))))
+        # where nobody has asked how it ended, it still has its pid
+        for lock in "data/postmaster.pid", f".s.PGSQL.{PORT}.lock":
+            (self.folder / lock).unlink()
+
+    def _is_ours(self, process):
+        try:
+            return os.readlink(process + "/cwd") == self._data()
+        except OSError:
+            return False
+
+    def answers(self):
+        """Is it there, and has recovered?"""
+        try:
+            self.execute("SELECT 1")
+            return True
+        except psycopg2.OperationalError:
+            return False
 
     def pid(self):
         return int((self.folder / "data/postmaster.pid").read_text()
