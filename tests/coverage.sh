@@ -19,4 +19,4 @@ trap 'rm -rf "$sources"' EXIT
 cp -R lib "$sources"
 cd "$sources" || exit 1
 gcovr --root . --filter 'lib/.*' --branches "$build/lib"
-gcovr --root . --filter 'lib/.*' --print-summary "$build/lib"
+gcovr --root . --filter 'lib/.*' --print-summary --fail-under-line 90 --fail-under-branch 90 "$build/lib"

@@ -9,11 +9,13 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
 from harness import where
+from harness.admin import CLIENTS, READ
 from harness.load import CHANGES, CONF, Load
 from harness.oauth import TOKEN, WHOAMI
 from harness.pace import cut_off
@@ -24,6 +26,9 @@ pytestmark = pytest.mark.only("sqlite", "what happens to its file")
 
 TROUBLE = ("RS0010", "RS0014", "RS0031", "RS0090", "RS0101", "RS0120")
 PATIENCE = 20  # seconds, in which every request is answered
+QUICK = 1.5  # what does not wait for the store, on a busy machine
+THREADS = 25  # of the one child
+CROWD = 40
 
 
 class Place:
@@ -261,6 +266,47 @@ def test_moved_away_without_its_wal(place):
     place.goes_on()
 
 
+# -- stuck --------------------------------------------------------------------
+
+
+def test_those_who_wait_are_bounded(place):
+    """More would write than there are threads: those who find no place are
+    answered at once, the others when their time is over; and the threads that
+    are left serve whom the cache knows, as ever."""
+    file, took = Elsewhere(place), []
+    cut_off(file.go, file.come_back, place.remembers)
+    file.come_back()
+    place.goes_on()
+    place.gate.allow_log("AH00484")  # that it was full
+    wire = place.store.connect()
+
+    def create():
+        begun = time.monotonic()
+        answer = place.gate.post(CLIENTS, token=place.world.a.admin.token,
+                                 json={"name": "new", "scopes": [READ]})
+        took.append((answer.status, time.monotonic() - begun))
+
+    crowd = [threading.Thread(target=create) for _ in range(CROWD)]
+    wire.execute("BEGIN EXCLUSIVE")
+    for thread in crowd:
+        thread.start()
+    time.sleep(1.2)  # as long as one waits for a place
+    while len(took) < CROWD - THREADS:
+        for known in place.token, place.key.token:
+            begun = time.monotonic()
+            assert place.get(known) == 200
+            assert time.monotonic() < begun + QUICK
+    for thread in crowd:
+        thread.join(PATIENCE)
+    wire.execute("ROLLBACK")
+    wire.close()
+    assert {status for status, _ in took} == {503}
+    assert len(took) == CROWD and max(took)[1] < PATIENCE, took
+    assert len([s for _, s in took if s < 2 * QUICK]) >= CROWD - THREADS, took
+    place.gate.wait_for_log("too many requests wait for the store")
+    place.goes_on()
+
+
 # -- damaged ------------------------------------------------------------------
 
 PAGE = 4096
@@ -362,6 +408,23 @@ def test_read_only(place):
         assert place.get(place.token) in (200, 503)
         set_modes(place.path, 0o755, 0o600)
         load.more(50)
+    answered(load)
+    place.goes_on()
+    load.settle()
+
+
+def test_the_folder_alone_is_read_only(place):
+    """The files are there, and may be written to: it all goes on, in a child
+    that is new, too."""
+    with place.load() as load:
+        load.more(20)
+        place.gate.allow_log("RS0008")
+        set_modes(place.path, 0o555, 0o600)
+        load.more(50)
+        place.gate.graceful()
+        load.more(50)
+        assert place.get(place.unseen.token) == 200
+        set_modes(place.path, 0o755, 0o600)
     answered(load)
     place.goes_on()
     load.settle()
