@@ -302,14 +302,32 @@ class Load:
             assert time.monotonic() < deadline, self.ledger.answers
             time.sleep(0.01)
 
+    def hit(self, what):
+        """How many requests of that kind ("revoke": of clients and keys) got
+        no answer."""
+        return sum(n for (asked, status), n in self.ledger.answers.items()
+                   if status == "lost" and asked.startswith(what))
+
     def settle(self):
         """Nothing was wrong, and everything that was acknowledged is there;
         while the server still runs, or the store is one's own."""
         assert not self.ledger.wrong, (len(self.ledger.wrong),
                                        self.ledger.wrong[:5])
         check_trail(self.org, self.ledger)
+        if not self.may and not self.may_lose:
+            self._nothing_unanswered()
         check_rows(self.org.store, self.ledger)
         check_store(self.org.store)
+
+    def _nothing_unanswered(self):
+        """Who asks again, since his connection was closed, was not heard: the
+        server closes none on which it has read a request."""
+        ours, known = {c.id for c in self.clients}, set(self.ledger.issued)
+        unanswered = [e["details"]["jti"] for e in trail(self.org)
+                      if e["event"] == "m2m.token_issued"
+                      and e["target"] in ours
+                      and e["details"]["jti"] not in known]
+        assert not unanswered, unanswered
 
 
 def ctl(store, *args):
