@@ -12,9 +12,10 @@ import pytest
 
 from harness import conf, httpd, jwt, known_secrets, oauth, store, workers
 from harness.admin import CLIENTS, READ, Admin, noted
-from harness.crowd import Crowd
+from harness.crowd import Crowd, stopped
 from harness.pace import Within, cut_off, wait_for
 from harness.relay import Relay
+from harness.world import World
 
 WRITE = "sessions:write"
 COUNT = {"sqlite": 2, "pgsql": 3}[store.kind()]
@@ -133,6 +134,28 @@ def bystander(nodes, world):
 
 
 # -- what ends on one node ends on all ----------------------------------------
+
+
+def test_no_child_alone_follows_the_changes(launch_here):
+    """Whichever child of a node stands still: the other one is told what
+    happens at another node, as ever."""
+    kept = launch_here.store()
+    world, (here, there) = World(kept), Nodes(launch_here, kept, count=2)
+    admin = Admin(here, world.a.admin.token, world.a.id)
+    children = there.workers()
+    assert len(children) == 2
+    for pid in children * 2:
+        key = world.a.key()
+        with stopped([pid]):
+            for pause in 0.5, 0, 0:  # it has followed the creation by then
+                assert there.get(oauth.WHOAMI, token=key.token).status == 200
+                time.sleep(pause)
+            admin.ok("DELETE", f"{admin.keys}/{key.id}")
+            with Within(SECOND) as second:
+                second.until(lambda: there.get(
+                    oauth.WHOAMI, token=key.token).status == 401,
+                    lambda: f"without {pid} of {children}")
+
 
 
 def client_token(nodes, world):
