@@ -6,6 +6,7 @@
 #include "rensei_page.h"
 
 #include <apr_strings.h>
+#include <time.h>
 
 static rensei_err_t err;
 static rensei_client_t got;
@@ -761,21 +762,30 @@ START_TEST(authenticated)
 }
 END_TEST
 
-/* The shortest of several: what else the machine does only adds to it. */
+/* Of this thread, in us, whatever else the machine does. */
+static apr_time_t processor_time(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return apr_time_from_sec(t.tv_sec) + t.tv_nsec / 1000;
+}
+
+/* The least of several. */
 static apr_time_t refusal_time(const char *id, const char *presented)
 {
-    apr_time_t shortest = apr_time_from_sec(60);
+    apr_time_t least = apr_time_from_sec(60);
     int i;
 
     for (i = 0; i < 5; i++) {
-        apr_time_t since = apr_time_now();
+        apr_time_t since = processor_time();
 
         ck_assert_err(authenticate(id, presented), err,
                       RENSEI_E_INVALID_CLIENT);
-        since = apr_time_now() - since;
-        shortest = since < shortest ? since : shortest;
+        since = processor_time() - since;
+        least = since < least ? since : least;
     }
-    return shortest;
+    return least;
 }
 
 /* The time of a refusal must not tell who is unknown: a digest is computed for
@@ -783,7 +793,7 @@ static apr_time_t refusal_time(const char *id, const char *presented)
  * without one a refusal would take a hundredth. */
 START_TEST(a_digest_for_nobody)
 {
-    const apr_size_t n = 16000000;
+    const apr_size_t n = 4000000;
     char *presented = memset(apr_palloc(test_pool, n + 1), 'x', n);
     rensei_org_t org = test_org("Acme");
     rensei_client_t c = test_client(&org, "c", "", &secret);

@@ -396,6 +396,114 @@ static apr_status_t create(apr_pool_t *p, rensei_err_t *err)
     return rv;
 }
 
+/* One more event of that name, with those words in its details, if it was
+ * done; else none. */
+static apr_status_t told(const char *name, int before, const char *words,
+                         apr_status_t rv)
+{
+    int done = rv == APR_SUCCESS;
+
+    ck_assert_int_eq(events(name), before + done);
+    if (done) {
+        ck_assert_ptr_nonnull(strstr(test_last_event(org.id).details, words));
+    }
+    return rv;
+}
+
+static rensei_apikey_t key;
+static rensei_apikey_spec_t key_spec;
+
+static apr_status_t create_key(apr_pool_t *p, rensei_err_t *err)
+{
+    int there = test_sql_count("rensei_keys"),
+        before = events("api_key.created");
+    rensei_apikey_t made;
+    const char *text = NULL;
+    apr_status_t rv =
+        rensei_apikey_create(&made, &text, test_store(), org.id, &key_spec,
+                             rensei_vocab_default(), NULL, &test_actor, p, err);
+
+    test_alloc_enough();
+    ck_assert_int_eq(test_sql_count("rensei_keys"),
+                     there + (rv == APR_SUCCESS));
+    return told("api_key.created", before, "\"scopes\":[\"org:read\"]", rv);
+}
+
+static apr_status_t rotate_key(apr_pool_t *p, rensei_err_t *err)
+{
+    const char *digest = test_sql_value(apr_psprintf(
+        test_pool, "SELECT digest FROM rensei_keys WHERE id = '%s'", key.id));
+    int before = events("api_key.rotated"), same;
+    rensei_apikey_t made;
+    const char *text = NULL;
+    apr_status_t rv =
+        rensei_apikey_rotate(&made, &text, test_store(), org.id, key.id, 60,
+                             rensei_vocab_default(), NULL, &test_actor, p, err);
+
+    test_alloc_enough();
+    same = test_sql_count(
+        apr_psprintf(test_pool, "rensei_keys WHERE digest = '%s'", digest));
+    ck_assert_int_eq(same, rv != APR_SUCCESS);
+    test_sql("UPDATE rensei_keys SET previous_digest = NULL, "
+             "previous_expires_at = NULL");
+    return told("api_key.rotated", before, "\"previousEndsAt\":\"20", rv);
+}
+
+/* Alive again, for the next time. */
+static apr_status_t revoked(const char *table, apr_status_t rv)
+{
+    const char *dead = apr_psprintf(
+        test_pool, "rensei_%s WHERE revoked_at IS NOT NULL", table);
+
+    ck_assert_int_eq(test_sql_count(dead), rv == APR_SUCCESS);
+    test_sql(apr_psprintf(test_pool, "UPDATE rensei_%s SET revoked_at = NULL",
+                          table));
+    return rv;
+}
+
+static apr_status_t revoke_key(apr_pool_t *p, rensei_err_t *err)
+{
+    int before = events("api_key.revoked");
+    rensei_apikey_t got;
+    apr_status_t rv = rensei_apikey_revoke(&got, test_store(), org.id, key.id,
+                                           "lost", &test_actor, p, err);
+
+    test_alloc_enough();
+    told("api_key.revoked", before, "\"reason\":\"lost\"", rv);
+    return revoked("keys", rv);
+}
+
+static apr_status_t revoke_client(apr_pool_t *p, rensei_err_t *err)
+{
+    int before = events("m2m.client_revoked");
+    rensei_client_t got;
+    apr_status_t rv = rensei_client_revoke(
+        &got, test_store(), org.id, client.id, "lost", &test_actor, p, err);
+
+    test_alloc_enough();
+    told("m2m.client_revoked", before, "\"reason\":\"lost\"", rv);
+    return revoked("clients", rv);
+}
+
+START_TEST(changes_of_keys)
+{
+    rensei_err_t err;
+
+    begin_store();
+    key = test_key(&org, "k", "org", "org:read", &live);
+    ck_assert_ok(rensei_apikey_spec_read(
+                     &key_spec,
+                     test_json("{\"name\":\"k\",\"keyType\":\"org\","
+                               "\"owner\":\"o\",\"scopes\":[\"org:read\"]}"),
+                     test_pool, &err),
+                 err);
+    test_alloc_starve(create_key);
+    test_alloc_starve(rotate_key);
+    test_alloc_starve(revoke_key);
+    test_alloc_starve(revoke_client);
+}
+END_TEST
+
 static apr_status_t shown(json_t *answer, size_t members, rensei_err_t *err)
 {
     if (!answer) {
@@ -454,5 +562,6 @@ Suite *suite_starved(void)
     tcase_add_test(tc, bodies);
     tcase_add_test(tc, issuance);
     tcase_add_test(tc, changes);
+    tcase_add_test(tc, changes_of_keys);
     return s;
 }
