@@ -44,7 +44,7 @@ BAD = re.compile(r" (ERROR|FATAL|PANIC):")
 def binaries():
     """The folder of initdb and postgres; Debian keeps it off the PATH."""
     found = shutil.which("postgres")
-    folders = [os.path.dirname(found)] if found else sorted(
+    folders = [os.path.dirname(os.path.realpath(found))] if found else sorted(
         glob.glob("/usr/lib/postgresql/*/bin"),
         key=lambda path: int(path.split("/")[4]))
     if not folders:
@@ -74,7 +74,7 @@ class Cluster:
         if where.AS_ROOT:
             entry = pwd.getpwnam("postgres")
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
-        self._run("initdb", "--pgdata", self._data(), "--auth", "trust",
+        self.tool("initdb", "--pgdata", self._data(), "--auth", "trust",
                   "--username", "postgres", "--no-sync", "--locale", "C",
                   "--encoding", "UTF8")
         with open(self.folder / "data/postgresql.conf", "a") as conf:
@@ -87,7 +87,7 @@ class Cluster:
     def _data(self):
         return str(self.folder / "data")
 
-    def _run(self, name, *args):
+    def tool(self, name, *args):
         done = subprocess.run(
             [os.path.join(binaries(), name), *args], text=True, cwd="/",
             stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
@@ -99,12 +99,12 @@ class Cluster:
     # -- the server ----------------------------------------------------------
 
     def start(self):
-        self._run("pg_ctl", "--pgdata", self._data(), "--wait", "--timeout",
+        self.tool("pg_ctl", "--pgdata", self._data(), "--wait", "--timeout",
                   "60", "--log", str(self.folder / "log"), "start")
 
     def stop(self, mode="fast"):
         """mode: smart, fast, or immediate, which is a crash."""
-        self._run("pg_ctl", "--pgdata", self._data(), "--wait", "--timeout",
+        self.tool("pg_ctl", "--pgdata", self._data(), "--wait", "--timeout",
                   "60", "--mode", mode, "stop")
 
     def restart(self, mode="fast"):
