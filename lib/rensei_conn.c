@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define TURN_PATIENCE apr_time_from_sec(5)
+#define SCHEMA_TRIES 20 /* of a statement that a change of schema outran */
 
 /* The isolation that our locks are made for: each statement sees what those
  * committed for which it has waited. A database can have another default. And
@@ -141,7 +142,7 @@ static int call_once(rensei_conn_t *c, call_t *call, int again, apr_pool_t *p)
     return rc;
 }
 
-/* Is it worth a second try?
+/* Is it worth another try?
  * SQLite: when another connection changed the schema, what was prepared (by
  * the legacy call, which the driver uses) fails for good. It failed before it
  * did anything, so it may be tried again in a transaction as well; and only
@@ -201,6 +202,20 @@ static apr_status_t call_failed(rensei_conn_t *c, const call_t *call,
     return rv;
 }
 
+/* Who changes the schema of SQLite may change it again between our preparing
+ * and running. SQLite's own calls try some fifty times. */
+static int call_tried(rensei_conn_t *c, call_t *call, apr_pool_t *p)
+{
+    int most = c->sqlite ? SCHEMA_TRIES : 1, again;
+    int rc = call_once(c, call, 0, p);
+
+    for (again = 0; rc != 0 && again < most && worth_retry(c, call, p);
+         again++) {
+        rc = call_once(c, call, 1, p);
+    }
+    return rc;
+}
+
 static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
                              rensei_err_t *err)
 {
@@ -208,11 +223,8 @@ static apr_status_t call_run(rensei_conn_t *c, call_t *call, apr_pool_t *p,
         return unavailable(call_name(call), "the transaction failed before", p,
                            err);
     }
-    if (call_once(c, call, 0, p) != 0 &&
-        (!worth_retry(c, call, p) || call_once(c, call, 1, p) != 0)) {
-        return call_failed(c, call, p, err);
-    }
-    return APR_SUCCESS;
+    return call_tried(c, call, p) == 0 ? APR_SUCCESS
+                                       : call_failed(c, call, p, err);
 }
 
 apr_status_t rensei_conn_text(rensei_rows_t *out, rensei_conn_t *c,

@@ -8,6 +8,7 @@ itself. (A file that is removed, or replaced: test_backup.py.)"""
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -331,6 +332,27 @@ def checkpointed(place):
     wire.close()
 
 
+def is_damaged(place):
+    wire = place.store.connect()
+    try:
+        return wire.execute("PRAGMA quick_check").fetchall() != [("ok",)]
+    except sqlite3.DatabaseError:
+        return True
+    finally:
+        wire.close()
+
+
+def damage(place, part):
+    """Once more where the server wrote that page between the two: then it is
+    in the -wal, and whole."""
+    def done():
+        checkpointed(place)
+        overwrite(place.path, *PARTS[part])
+        return is_damaged(place)
+
+    until(done, "the damage")
+
+
 def put_back(place, copy, part):
     """Under the running server, where that cannot open the file at all; else
     it has it in use, and has to be stopped."""
@@ -359,8 +381,7 @@ def test_damaged(place, part):
     with place.load() as load:
         load.more(30)
     place.store.ctl("db", "backup", copy)
-    checkpointed(place)
-    overwrite(place.path, *PARTS[part])
+    damage(place, part)
     place.gate.allow_log("RS0008")
     with hit:
         place.gate.graceful()

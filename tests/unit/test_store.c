@@ -9,6 +9,7 @@
 #include <apr_file_info.h>
 #include <apr_strings.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -566,6 +567,46 @@ START_TEST(statements_survive_a_change_of_the_schema)
 }
 END_TEST
 
+/* Another program, which does nothing else. */
+static pid_t schema_changer(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        for (;;) {
+            test_sql("CREATE TABLE another (a BIGINT); DROP TABLE another");
+        }
+    }
+    return pid;
+}
+
+/* ... also when it is changed again before what was prepared anew is run. */
+START_TEST(statements_survive_many_changes_of_the_schema)
+{
+    rensei_store_t *st = test_store();
+    apr_int64_t seq;
+    pid_t other;
+    int i;
+
+    if (test_pgsql()) {
+        return;
+    }
+    changed_commit(st, "m2m_a");
+    other = schema_changer();
+    ck_assert_int_gt(other, 0);
+    for (i = 0; i < 3000; i++) {
+        apr_status_t rv = rensei_store_sequence(&seq, st, test_pool, &err);
+
+        if (rv != APR_SUCCESS) {
+            kill(other, SIGKILL);
+        }
+        ck_assert_ok(rv, err);
+    }
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+}
+END_TEST
+
 /* ... also when it could not be prepared again at first. */
 START_TEST(statements_survive_a_table_that_was_away)
 {
@@ -852,6 +893,7 @@ Suite *suite_store(void)
     tcase_add_test(tc, failed_transaction_never_commits);
     tcase_add_test(tc, commit_needs_a_transaction);
     tcase_add_test(tc, statements_survive_a_change_of_the_schema);
+    tcase_add_test(tc, statements_survive_many_changes_of_the_schema);
     tcase_add_test(tc, statements_survive_a_table_that_was_away);
     tcase_add_test(tc, a_failure_is_not_taken_for_another);
     tcase_add_test(tc, first_use_after_a_change_of_the_schema);
