@@ -370,6 +370,20 @@ START_TEST(issuance)
 }
 END_TEST
 
+/* One more event of that name, with those words in its details, if it was
+ * done; else none. */
+static apr_status_t told(const char *name, int before, const char *words,
+                         apr_status_t rv)
+{
+    int done = rv == APR_SUCCESS;
+
+    ck_assert_int_eq(events(name), before + done);
+    if (done) {
+        ck_assert_ptr_nonnull(strstr(test_last_event(org.id).details, words));
+    }
+    return rv;
+}
+
 /* A change and its event: both, or neither, and the event has its details. */
 static apr_status_t create(apr_pool_t *p, rensei_err_t *err)
 {
@@ -384,30 +398,11 @@ static apr_status_t create(apr_pool_t *p, rensei_err_t *err)
     apr_status_t rv =
         rensei_client_create(&made, &new_secret, test_store(), org.id, &spec,
                              rensei_vocab_default(), NULL, &test_actor, p, err);
-    int done = rv == APR_SUCCESS;
 
     test_alloc_enough();
-    ck_assert_int_eq(test_sql_count("rensei_clients"), clients + done);
-    ck_assert_int_eq(events("m2m.client_created"), before + done);
-    if (done) {
-        ck_assert_ptr_nonnull(
-            strstr(test_last_event(org.id).details, "\"scopes\":[\"workers"));
-    }
-    return rv;
-}
-
-/* One more event of that name, with those words in its details, if it was
- * done; else none. */
-static apr_status_t told(const char *name, int before, const char *words,
-                         apr_status_t rv)
-{
-    int done = rv == APR_SUCCESS;
-
-    ck_assert_int_eq(events(name), before + done);
-    if (done) {
-        ck_assert_ptr_nonnull(strstr(test_last_event(org.id).details, words));
-    }
-    return rv;
+    ck_assert_int_eq(test_sql_count("rensei_clients"),
+                     clients + (rv == APR_SUCCESS));
+    return told("m2m.client_created", before, "\"scopes\":[\"workers", rv);
 }
 
 static rensei_apikey_t key;

@@ -313,17 +313,17 @@ class Load:
         while the server still runs, or the store is one's own."""
         assert not self.ledger.wrong, (len(self.ledger.wrong),
                                        self.ledger.wrong[:5])
-        check_trail(self.org, self.ledger)
+        events = check_trail(self.org, self.ledger)
         if not self.may and not self.may_lose:
-            self._nothing_unanswered()
+            self._nothing_unanswered(events)
         check_rows(self.org.store, self.ledger)
         check_store(self.org.store)
 
-    def _nothing_unanswered(self):
+    def _nothing_unanswered(self, events):
         """Who asks again, since his connection was closed, was not heard: the
         server closes none on which it has read a request."""
         ours, known = {c.id for c in self.clients}, set(self.ledger.issued)
-        unanswered = [e["details"]["jti"] for e in trail(self.org)
+        unanswered = [e["details"]["jti"] for e in events
                       if e["event"] == "m2m.token_issued"
                       and e["target"] in ours
                       and e["details"]["jti"] not in known]
@@ -354,6 +354,7 @@ def check_store(store):
 
 
 def check_trail(org, ledger):
+    """All its events, when each that was acknowledged is there once."""
     events = trail(org)
     seqs = [event["seq"] for event in events]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
@@ -369,6 +370,7 @@ def check_trail(org, ledger):
              if told[one] != n
              and not (one[1] in ledger.limbo and told[one] > n)}
     assert not wrong, f"{len(wrong)} changes of {len(wanted)}: {wrong}"
+    return events
 
 
 def check_rows(store, ledger):
